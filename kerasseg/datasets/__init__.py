@@ -1,0 +1,87 @@
+"""One door to every source of pictures."""
+
+from kerasseg.datasets import camvid, digits
+from kerasseg.datasets.dataset import Dataset, Source
+
+SOURCES = {
+    "digits": digits.source,
+    "mnist": digits.mnist_source,
+    "camvid": camvid.source,
+}
+__all__ = ["SOURCES", "Dataset", "Source", "load"]
+
+
+def load(
+    name,
+    *,
+    target=None,
+    image_size=None,
+    batch_size=8,
+    data_dir=None,
+    augment=True,
+    seed=0,
+    download=True,
+):
+    """Loads a set of pictures as batches of (images, targets).
+
+    Book: chapter 6, "Preparing data for smart car apps".
+
+    Args:
+        name: One of
+
+            | name | pictures | targets | needs |
+            |---|---|---|---|
+            | `digits` | 1,797 digits, 8x8x1 | image, label | nothing |
+            | `street_scenes` | drawn, 192x256x3, 8 classes | label, image, instances, depth | nothing |
+            | `mnist` | 70,000 digits, 28x28x1 | image, label | a download, or `data_dir` |
+            | `camvid` | road scenes, 360x480x3, 11 classes | label, image | `data_dir` |
+
+        target: What the second half of a batch is; the first of the set's targets by default.
+        image_size: `(height, width)` to resize to: images smoothly, label maps by nearest
+            neighbour, so that they never leave the integers. `None` keeps the size.
+        batch_size: Pictures a batch; the last batch of an epoch may be smaller.
+        data_dir: Where the set lies, or where TensorFlow Datasets prepares it.
+        augment: Whether training pictures are varied at random (`datasets/augmentation.py`).
+            Digits never are.
+        seed: Of shuffling and augmentation. It changes no split.
+        download: Whether a set that is not there may be downloaded.
+
+    Returns:
+        A `Dataset` with `.train`, `.validation`, `.test`, `.class_names`, `.colours` and
+        `.ignore_class`.
+
+    Raises:
+        ValueError: an unknown name, target or size; a damaged or wrong file, with its path.
+        FileNotFoundError: a folder without images, or an image without a label map.
+
+    Example:
+
+    >>> data = kerasseg.datasets.load("digits", target="label", batch_size=32)
+    >>> images, labels = next(iter(data.train))
+    >>> images.shape, labels.shape
+    (TensorShape([32, 8, 8, 1]), TensorShape([32]))
+    """
+    if name not in SOURCES:
+        raise ValueError(f"`name` must be one of {', '.join(SOURCES)}. Received: name={name!r}")
+    if image_size is not None and (len(image_size) != 2 or min(image_size) < 1):
+        raise ValueError(
+            f"`image_size` must be (height, width) in pixels. Received: image_size={image_size}"
+        )
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(
+            f"`batch_size` must be a positive integer. Received: batch_size={batch_size}"
+        )
+    source = SOURCES[name](data_dir=data_dir, download=download)
+    if target not in (None, *source.targets):
+        raise ValueError(
+            f"`target` of {name} must be one of {', '.join(source.targets)}. "
+            f"Received: target={target!r}"
+        )
+    return Dataset(
+        source,
+        target=target,
+        image_size=image_size,
+        batch_size=batch_size,
+        augment=augment,
+        seed=seed,
+    )

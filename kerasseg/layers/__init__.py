@@ -1,0 +1,26 @@
+"""Operations that Keras does not have, and two that the book names."""
+
+from kerasseg.layers.atrous import AtrousConv2D
+from kerasseg.layers.cropping import CenterCropLike
+from kerasseg.layers.flat_indices import argmax_from_flat, argmax_to_flat
+from kerasseg.layers.padding import PadToMultiple
+from kerasseg.layers.pooling import MaxPoolingWithArgmax2D
+from kerasseg.layers.pyramids import AtrousSpatialPyramidPooling, PyramidPooling
+from kerasseg.layers.sampling import Sampling
+from kerasseg.layers.unpooling import AverageUnpooling2D, MaxUnpooling2D
+from kerasseg.layers.upsampling import BilinearUpsampling2D
+
+__all__ = [
+    "AtrousConv2D",
+    "AtrousSpatialPyramidPooling",
+    "AverageUnpooling2D",
+    "BilinearUpsampling2D",
+    "CenterCropLike",
+    "MaxPoolingWithArgmax2D",
+    "MaxUnpooling2D",
+    "PadToMultiple",
+    "PyramidPooling",
+    "Sampling",
+    "argmax_from_flat",
+    "argmax_to_flat",
+]

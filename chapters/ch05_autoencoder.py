@@ -1,0 +1,262 @@
+# %% [markdown]
+# # Chapter 5 · The autoencoder
+#
+# An encoder squeezes a picture into a few numbers, the code; a decoder draws the picture from the
+# code alone. Nobody labels anything: the picture is its own target.
+#
+# Book: chapter 6, "Discovering autoencoders" (notebook 6.1). Lecture notes: encoder, latent space,
+# decoder. The book prints curves and leaves open what they should be compared with. Here every
+# number has a neighbour: the best *linear* code of the same size, which is PCA.
+#
+# By default this runs on scikit-learn's 8x8 digits. For the book's own data:
+# `python chapters/ch05_autoencoder.py --dataset mnist --data-dir PATH --epochs 20`
+
+# %%
+import keras
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.neighbors import KNeighborsClassifier
+
+from kerasseg import datasets, figures, models
+from kerasseg.chapter import Chapter
+
+chapter = Chapter(
+    "ch05_autoencoder",
+    "Chapter 5: the autoencoder",
+    dataset="digits",
+    data_dir=None,
+    epochs=None,
+    code_size=None,
+    batch_size=None,
+    seed=0,
+    quick={"epochs": 2},
+    full={"dataset": "mnist", "epochs": 60},
+    choices={"dataset": ("digits", "mnist")},
+)
+settings = chapter.settings
+keras.utils.set_random_seed(settings.seed)
+
+# %% [markdown]
+# ## The data
+#
+# Three splits, and each has one job: the net learns from the first, the second chooses the epoch
+# to keep, the third gives the numbers that are printed. The book validates on what it tests on.
+
+# %%
+small = settings.dataset == "digits"
+epochs = settings.epochs or (150 if small else 20)
+batch_size = settings.batch_size or (32 if small else 128)
+code_size = settings.code_size or (8 if small else 32)  # an eighth of the pixels; the book's 32
+
+data = datasets.load(
+    settings.dataset,
+    target="image",
+    batch_size=batch_size,
+    data_dir=settings.data_dir,
+    seed=settings.seed,
+)
+labelled = datasets.load(
+    settings.dataset, target="label", batch_size=1000, data_dir=settings.data_dir
+)
+
+
+def arrays(batches):
+    images, labels = zip(*batches.as_numpy_iterator())
+    return np.concatenate(images), np.concatenate(labels)
+
+
+train_images, train_labels = arrays(labelled.train)
+test_images, test_labels = arrays(labelled.test)
+print(f"{len(train_images)} training and {len(test_images)} test pictures of {data.image_shape}")
+
+# %% [markdown]
+# ## What there is to beat: the best linear code
+#
+# PCA finds the `code_size` directions from which a picture can be redrawn with the smallest squared
+# error. No linear encoder and decoder of that size can do better on the pictures it is fitted to.
+
+# %%
+flat_train = train_images.reshape(len(train_images), -1)
+flat_test = test_images.reshape(len(test_images), -1)
+pca = PCA(code_size, random_state=0).fit(flat_train)
+linear_codes = pca.transform(flat_test)
+linear_pictures = pca.inverse_transform(linear_codes)
+mse_linear = float(np.mean((linear_pictures - flat_test) ** 2))
+mse_mean = float(np.mean((flat_train.mean(0) - flat_test) ** 2))
+print(f"squared error per pixel: the mean picture {mse_mean:.5f}, PCA {mse_linear:.5f}")
+
+# %% [markdown]
+# ## The network
+#
+# Dense layers narrow down to the code and widen again. The book's network on 28x28 pictures is
+# 784 - 128 - 64 - 32 - 64 - 128 - 784, and has 222,384 weights.
+
+# %%
+model = models.dense_autoencoder(data.image_shape, code_size)
+model.summary()
+
+# %% [markdown]
+# ## Training
+#
+# The loss is the book's binary cross-entropy of each pixel. Its best value is not zero: a grey
+# pixel of value t costs at least its own entropy, -t log t - (1 - t) log(1 - t). Whoever reports
+# less has made a mistake, so the floor is computed here.
+
+# %%
+steps = epochs * len(data.train)
+schedule = keras.optimizers.schedules.CosineDecay(3e-3 if small else 2e-3, steps)
+model.compile(keras.optimizers.Adam(schedule), loss="binary_crossentropy", metrics=["mse"])
+path = chapter.output / "autoencoder.keras"
+best = keras.callbacks.ModelCheckpoint(path, monitor="val_loss", save_best_only=True)
+history = model.fit(
+    data.train,
+    validation_data=data.validation,
+    epochs=epochs,
+    callbacks=[best],
+    shuffle=False,  # the pipeline shuffles
+)
+chapter.figure(
+    figures.learning_curves(history, ["loss", "mse"], ["binary cross-entropy", "squared error"]),
+    "learning_curves",
+    "Cross-entropy and squared error per pixel, on training pictures and on held-out ones.",
+)
+
+# %%
+model = keras.saving.load_model(path)  # the best epoch, as it lies on the disk
+pictures = model.predict(test_images, batch_size=500, verbose=0)
+bce, mse = model.evaluate(data.test, verbose=0)
+t = np.clip(test_images.astype("float64"), 1e-12, 1 - 1e-12)
+floor = float(np.mean(-t * np.log(t) - (1 - t) * np.log(1 - t)))
+
+# %% [markdown]
+# ## Looking at the reconstructions
+
+# %%
+shown = [int(np.flatnonzero(test_labels == digit)[0]) for digit in range(10)]
+chapter.figure(
+    figures.image_rows(
+        {
+            "input": test_images[shown],
+            f"PCA, {code_size} numbers": linear_pictures.reshape(test_images.shape)[shown],
+            f"autoencoder,\n{code_size} numbers": pictures[shown],
+        }
+    ),
+    "reconstructions",
+    "The first test picture of each digit, redrawn from its code by PCA and by the autoencoder.",
+)
+
+# %% [markdown]
+# ## The two halves
+#
+# The encoder alone turns a picture into its code; the decoder alone turns a code into a picture.
+# Both share the autoencoder's weights.
+
+# %%
+encoder, decoder = models.split_autoencoder(model)
+codes = encoder.predict(test_images, batch_size=500, verbose=0)
+halves = decoder.predict(codes, batch_size=500, verbose=0)
+train_codes = encoder.predict(train_images, batch_size=500, verbose=0)
+
+# %% [markdown]
+# ## Do codes know digits?
+#
+# The net never saw a label. If pictures of one digit still lie together in code space, then their
+# nearest neighbours tell the digit. The same question to the raw pixels and to PCA's codes says
+# what the code has kept.
+
+
+# %%
+def knn_accuracy(train, test):
+    reference = slice(None, 10_000)  # enough neighbours, and seconds instead of minutes
+    classifier = KNeighborsClassifier(5).fit(train[reference], train_labels[reference])
+    return float(classifier.score(test, test_labels))
+
+
+accuracy = {
+    "pixels": knn_accuracy(flat_train, flat_test),
+    "PCA codes": knn_accuracy(pca.transform(flat_train), linear_codes),
+    "autoencoder codes": knn_accuracy(train_codes, codes),
+}
+print("5 nearest neighbours:", ", ".join(f"{name} {score:.1%}" for name, score in accuracy.items()))
+
+# %% [markdown]
+# ## A map of the codes
+#
+# t-SNE lays the codes out in the plane so that neighbours stay neighbours. Distances between
+# far-away clusters mean nothing.
+
+# %%
+mapped = slice(None, 150 if settings.quick else 2000)
+plane = TSNE(random_state=0).fit_transform(codes[mapped])
+chapter.figure(
+    figures.scatter(
+        plane,
+        test_labels[mapped],
+        data.class_names,
+        data.colours,
+        f"t-SNE of {len(plane)} test codes, {code_size} numbers each",
+    ),
+    "codes",
+    "Every point is the code of a test picture; the colour, which the net never saw, is its digit.",
+)
+
+# %% [markdown]
+# ## What was measured
+
+# %%
+whole = models.dense_autoencoder()
+halves_of_whole = models.split_autoencoder(whole)
+book = "book, notebook 6.1"
+for name, net, count in (
+    ("autoencoder", whole, 222_384),
+    ("encoder", halves_of_whole[0], 110_816),
+    ("decoder", halves_of_whole[1], 111_568),
+):
+    chapter.exact(
+        f"weights of the book's {name}", measured=net.count_params(), expected=count, source=book
+    )
+chapter.exact(
+    "decoder(encoder(x)) differs from autoencoder(x) by nothing",
+    measured=float(np.abs(halves - pictures).max()),
+    expected=0.0,
+    tolerance=1e-6,
+    source="the halves share the weights",
+)
+chapter.exact(
+    "no cross-entropy below the entropy of the pixels",
+    measured=bool(bce >= floor),
+    expected=True,
+    source="Gibbs' inequality",
+)
+chapter.empirical(
+    "binary cross-entropy per test pixel",
+    measured=bce,
+    expected=f"above {floor:.4f}",
+    holds=bce >= floor,
+    unit="nats",
+    source=book,
+)
+chapter.empirical(
+    f"squared error per test pixel, against PCA of {code_size} numbers",
+    measured=mse,
+    expected=f"below {mse_linear:.5f}",
+    holds=mse < mse_linear,
+    source="PCA, computed here",
+)
+for name, score in accuracy.items():
+    chapter.empirical(
+        f"5-NN accuracy on {name}",
+        measured=score,
+        expected="above 0.8; chance is 0.1",
+        holds=score > 0.8,
+        source="lecture notes: codes for clustering",
+    )
+chapter.empirical(
+    "numbers of the code that are zero for every test picture",
+    measured=int((codes.max(axis=0) == 0).sum()),
+    expected=f"0 of {code_size}",
+    holds=bool((codes.max(axis=0) > 0).all()),
+    source="the book's code has a ReLU, whose units can die",
+)
+chapter.finish()

@@ -1,0 +1,255 @@
+# %% [markdown]
+# # Chapter 11 · U-Net
+#
+# A classifier gives one answer a picture; a segmentation network gives one a pixel. Its encoder
+# halves the map again and again to see more context, its decoder doubles it again to the input's
+# size. What is lost on the way down, the exact place of every edge, must be handed across:
+# U-Net hands across whole feature maps, SegNet only the positions of the maxima.
+#
+# Book: chapter 6, "Segmenting pictures with U-Net" (notebook 6.6). Lecture notes: skip connections,
+# unpooling. The book's published scores are measured on training pictures, because its
+# "validation" set is built without `split="val"`. Here no picture that is scored was ever
+# trained on, nor did it choose the checkpoint, and the last section measures what the mistake hides.
+#
+# By default this runs on drawn street scenes. On real ones, and with the other network:
+# `python chapters/ch11_unet.py --dataset camvid --data-dir PATH --model segnet`
+
+# %%
+import keras
+import numpy as np
+
+from kerasseg import datasets, figures, models
+from kerasseg.chapter import Chapter
+from kerasseg.metrics import MeanIoU
+
+chapter = Chapter(
+    "ch11_unet",
+    "Chapter 11: U-Net",
+    dataset="street_scenes",
+    data_dir=None,
+    model="unet",
+    image_size=(96, 128),
+    epochs=None,
+    width=0.25,
+    batch_size=8,
+    seed=0,
+    quick={"epochs": 1, "width": 0.05, "image_size": (32, 48), "batch_size": 32},
+    full={"dataset": "camvid", "image_size": (360, 480), "width": 1.0, "epochs": 200},
+    choices={"dataset": ("street_scenes", "camvid"), "model": ("unet", "segnet")},
+)
+settings = chapter.settings
+keras.utils.set_random_seed(settings.seed)
+
+# %% [markdown]
+# ## The data, and who may see it
+#
+# Training pictures are flipped, scaled, cropped, rotated and recoloured at random, each together
+# with its label map. A tenth of the training split is held out to choose the best epoch. The
+# validation split is looked at once, at the end.
+
+# %%
+epochs = settings.epochs or {"street_scenes": 14, "camvid": 80}[settings.dataset]
+options = {
+    "image_size": settings.image_size,
+    "batch_size": settings.batch_size,
+    "data_dir": settings.data_dir,
+    "seed": settings.seed,
+}
+data = datasets.load(settings.dataset, **options)
+fitting, selection = data.hold_out(0.1)
+unchanged = datasets.load(settings.dataset, augment=False, **options).train
+
+
+def pixel_counts(batches):
+    """How many pixels each class has, void not counted."""
+    counts = np.zeros(data.num_classes, "int64")
+    for _, labels in batches:
+        labels = labels.numpy()
+        counts += np.bincount(labels[labels != data.ignore_class], minlength=data.num_classes)
+    return counts
+
+
+counts = pixel_counts(unchanged)
+shares = counts / counts.sum()
+print(f"commonest class: {data.class_names[shares.argmax()]}, {shares.max():.1%} of the pixels")
+print(f"rarest class: {data.class_names[shares.argmin()]}, {shares.min():.2%}")
+
+# %% [markdown]
+# ## The score: mean intersection over union
+#
+# Accuracy would reward a net that calls everything road. IoU asks of each class: of the pixels that
+# are this class in the truth or in the prediction, how many are so in both? The mean over the
+# classes gives a sign the weight of a road. By hand, on six pixels of which the last is void:
+
+# %%
+truth = np.array([0, 0, 0, 1, 2, 255])
+guess = np.array([0, 0, 1, 1, 1, 0])
+known = truth != 255
+by_hand = []
+for class_id in range(3):
+    in_truth, in_guess = truth[known] == class_id, guess[known] == class_id
+    by_hand.append((in_truth & in_guess).sum() / (in_truth | in_guess).sum())
+metric = MeanIoU(num_classes=3)
+metric.update_state(truth[None, None], keras.ops.one_hot(guess, 3)[None, None])
+print("IoU by hand", np.round(by_hand, 3), "and by the metric", metric.per_class().round(3))
+
+chapter.exact(
+    "mean IoU of six pixels, by hand and by the metric",
+    measured=float(metric.result()),
+    expected=float(np.mean(by_hand)),
+    tolerance=1e-6,
+    source="Long et al. 2015, section 5",
+)
+
+# %% [markdown]
+# ## The network
+#
+# Each name is that of the drawing: `encoder3_conv2`, `decoder3_up` for U-Net, `decoder3_unpool` for
+# SegNet. `width` scales every filter count, so that the architecture of the paper fits a laptop.
+
+# %%
+build = {"unet": models.unet, "segnet": models.segnet}[settings.model]
+model = build((*settings.image_size, 3), data.num_classes, width=settings.width)
+print(f"{model.name}: {model.count_params():,} weights at width {settings.width}")
+
+# %% [markdown]
+# ## Training
+#
+# Cross-entropy of every pixel that is not void; Adam with a learning rate that falls along a cosine.
+# The checkpoint with the best mean IoU on the held-out pictures is kept.
+
+# %%
+schedule = keras.optimizers.schedules.CosineDecay(2e-3, epochs * len(fitting))
+model.compile(
+    optimizer=keras.optimizers.Adam(schedule),
+    loss=keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True, ignore_class=data.ignore_class
+    ),
+    metrics=[MeanIoU(data.num_classes, data.ignore_class)],
+)
+path = chapter.output / f"{settings.model}.keras"
+best = keras.callbacks.ModelCheckpoint(
+    path, monitor="val_mean_iou", mode="max", save_best_only=True
+)
+history = model.fit(
+    fitting,
+    validation_data=selection,
+    epochs=epochs,
+    callbacks=[best],
+    shuffle=False,  # the pipeline shuffles
+)
+chapter.figure(
+    figures.learning_curves(history, ["loss", "mean_iou"], ["cross-entropy", "mean IoU"]),
+    "learning_curves",
+    "Loss and mean IoU of each epoch, on augmented training pictures and on held-out ones.",
+)
+
+# %% [markdown]
+# ## What it scores on pictures it has never seen
+
+# %%
+model = keras.saving.load_model(path)  # the best epoch, as it lies on the disk
+
+
+def score(batches):
+    metric = MeanIoU(data.num_classes, data.ignore_class)
+    for images, labels in batches:
+        metric.update_state(labels, model.predict_on_batch(images))
+    return float(metric.result()), metric.per_class()
+
+
+mean_iou, per_class = score(data.validation)
+print(f"\n{'class':<12}{'share':>8}{'IoU':>8}")
+for class_id in np.argsort(-shares):
+    name = data.class_names[class_id]
+    print(f"{name:<12}{shares[class_id]:>8.2%}{per_class[class_id]:>8.3f}")
+print(f"{'mean':<20}{mean_iou:>8.3f}")
+
+chapter.figure(
+    figures.per_class_bars(per_class, shares, data.class_names, data.colours),
+    "per_class",
+    "IoU of each class, and how much of the training pictures it covers. Rare and thin classes are "
+    "the hard ones.",
+)
+
+# %%
+images, labels = next(iter(data.validation.unbatch().shuffle(1000, seed=0).batch(4)))
+predicted = model.predict_on_batch(images).argmax(-1)
+chapter.figure(
+    figures.predictions(
+        images.numpy(),
+        labels.numpy(),
+        predicted,
+        data.class_names,
+        data.colours,
+        data.ignore_class,
+    ),
+    "predictions",
+    "Four validation pictures, their true label maps, and what the network says. Black is void: "
+    "nobody knows, so nothing is scored there.",
+)
+
+# %% [markdown]
+# ## The mistake that hides in a default argument
+#
+# Scored on pictures it was trained on, every network looks better. This is how much better, for
+# this network.
+
+# %%
+on_training_pictures, _ = score(unchanged)
+print(f"mean IoU on training pictures {on_training_pictures:.3f}, on unseen ones {mean_iou:.3f}")
+
+# %% [markdown]
+# ## What was measured
+
+# %%
+paper_unet = models.unet((572, 572, 1), 2, batch_norm=False, padding="valid")
+chapter.exact(
+    "parameters of the paper's U-Net, one channel, two classes",
+    measured=paper_unet.count_params(),
+    expected=31_030_658,
+    source="Ronneberger et al. 2015",
+)
+chapter.exact(
+    "rows of its output for 572 rows, without padding",
+    measured=paper_unet.output_shape[1],
+    expected=388,
+    source="Ronneberger et al. 2015, figure 1",
+)
+paper_segnet = models.segnet((360, 480, 3), 11)
+chapter.exact(
+    "trainable parameters of the paper's SegNet, 11 classes",
+    measured=sum(int(np.prod(weight.shape)) for weight in paper_segnet.trainable_weights),
+    expected=29_449_355,
+    source="Badrinarayanan et al. 2017",
+)
+free = build((None, None, 3), data.num_classes, width=0.05)
+chapter.exact(
+    "rows and columns of the logits for 37 rows and 53 columns",
+    measured=list(free(np.zeros((1, 37, 53, 3), "float32")).shape[1:3]),
+    expected=[37, 53],
+    source="kerasseg: any input size",
+)
+majority = shares.max() / data.num_classes
+chapter.empirical(
+    f"mean IoU of {settings.model} on {settings.dataset}, validation split",
+    measured=mean_iou,
+    expected=f"above {majority:.3f}, at most what the commonest class alone gives",
+    holds=mean_iou > majority,
+    source="majority class, computed here",
+)
+chapter.empirical(
+    "IoU of the worst class",
+    measured=float(np.nanmin(per_class)),
+    expected="above 0",
+    holds=bool(np.nanmin(per_class) > 0),
+    source="a net that ignores a class has not learned it",
+)
+chapter.empirical(
+    "mean IoU on training pictures less that on unseen ones",
+    measured=on_training_pictures - mean_iou,
+    expected="above 0",
+    holds=on_training_pictures > mean_iou,
+    source="book, notebooks 6.5 and 6.6: `split` defaults to 'train'",
+)
+chapter.finish()

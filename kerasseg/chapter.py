@@ -1,0 +1,172 @@
+"""What every chapter script shares: settings, an output folder, figures, claims."""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+from types import SimpleNamespace
+
+OPTIONS = {
+    "dataset": "name of the data, as in kerasseg.datasets.load",
+    "data_dir": "folder of the data",
+    "image_size": "height and width in pixels",
+    "epochs": "passes over the training pictures",
+    "batch_size": "pictures a step",
+    "seed": "of weights, shuffling and augmentation",
+    "output": "folder for figures, claims and the model",
+}
+TYPES = {"data_dir": str, "epochs": int, "output": str}
+
+
+class Chapter:
+    """A chapter's settings, and the record of what it measured.
+
+    Settings come, weakest first, from the keyword arguments, from `quick` or `full` when
+    asked for, and from the command line. In a notebook there is no command line: edit the cell.
+
+    Args:
+        name: The script's name, such as `"ch11_unet"`.
+        title: Its heading.
+        quick: Settings of `--quick`: a run of seconds that shows that the script works.
+        full: Settings of `--full`: the book's own data and length.
+        choices: {setting: the values it may take}.
+        **settings: Every setting with its default; its type is the default's. `None` stands for
+            "decided by the chapter".
+
+    Attributes:
+        settings: The settings as attributes, `quick` and `full` (booleans) among them.
+        output: The output folder, a `Path`, made on first use.
+
+    Example:
+
+    >>> chapter = Chapter("ch00_example", "Sums", quick={"epochs": 1}, full={}, epochs=20)
+    >>> chapter.exact("1 + 1", measured=1 + 1, expected=2, source="arithmetic")
+    >>> chapter.finish()
+    """
+
+    def __init__(self, name, title, *, quick, full, choices=None, **settings):
+        self.name = name
+        self.title = title
+        settings = {"output": f"outputs/{name}", **settings}
+        arguments = parse_arguments(title, settings, choices or {})
+        chosen = quick if arguments["quick"] else full if arguments["full"] else {}
+        self.settings = SimpleNamespace(**{**settings, **chosen, **arguments})
+        self.claims = []
+        print(f"{title}\n{'=' * len(title)}")
+        print("\n".join(f"{key:>12}: {value}" for key, value in vars(self.settings).items()))
+
+    @property
+    def output(self):
+        folder = Path(self.settings.output)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def figure(self, figure, name, caption):
+        """Saves a Matplotlib figure as PNG; in a notebook, shows it."""
+        path = self.output / f"{name}.png"
+        figure.savefig(path, dpi=150)
+        print(f"\nFigure {path}\n{textwrap.fill(caption, 88)}")
+        if in_notebook():
+            from IPython.display import Image, display
+
+            display(Image(path))
+
+    def exact(self, claim, *, measured, expected, source, unit="", tolerance=0):
+        """Records a formula, an identity or a count. `finish` fails when it does not hold.
+
+        With a `tolerance`, `measured` may differ from `expected` by as much.
+        """
+        holds = measured == expected if tolerance == 0 else abs(measured - expected) <= tolerance
+        self._record(claim, "exact", expected, measured, None, unit, holds, source)
+
+    def empirical(self, claim, *, measured, expected, holds, source, unit="", spread=None):
+        """Records a measurement, whichever way it comes out.
+
+        `expected` says in words or numbers what was claimed; `holds` whether the measurement
+        agrees; `spread` how far repetitions lie apart, where there are any.
+        """
+        self._record(claim, "empirical", expected, measured, spread, unit, holds, source)
+
+    def finish(self):
+        """Prints the claims, writes `claims.json`, and fails if an exact one does not hold."""
+        print("\n" + claims_table(self.claims))
+        write_atomically(self.output / "claims.json", json.dumps(self.claims, indent=2) + "\n")
+        print(f"\nFigures, claims and models are in {self.output}/")
+        broken = [claim["claim"] for claim in self.claims if claim["kind"] == "exact"
+                  and not claim["holds"]]
+        if broken:
+            raise SystemExit(f"{self.name}: an exact claim does not hold: {'; '.join(broken)}")
+
+    def _record(self, claim, kind, expected, measured, spread, unit, holds, source):
+        record = {
+            "chapter": self.name,
+            "claim": claim,
+            "kind": kind,
+            "expected": plain(expected),
+            "measured": plain(measured),
+            "spread": plain(spread),
+            "unit": unit,
+            "holds": bool(holds),
+            "source": source,
+        }
+        self.claims.append(record)
+
+
+def parse_arguments(title, settings, choices):
+    """The settings given on the command line, `quick` and `full`; in a notebook, none."""
+    parser = argparse.ArgumentParser(
+        description=title, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    for name, default in settings.items():
+        many = {"nargs": len(default)} if isinstance(default, tuple) else {}
+        example = default[0] if many else default
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=TYPES.get(name, str if example is None else type(example)),
+            choices=choices.get(name),
+            default=argparse.SUPPRESS,
+            help=f"{OPTIONS.get(name, name)} (default: {default})",
+            **many,
+        )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--quick", action="store_true", help="seconds: shows that it runs")
+    length.add_argument("--full", action="store_true", help="the book's own data and length")
+    given = vars(parser.parse_args([] if in_notebook() else None))
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+
+
+def in_notebook():
+    return "ipykernel" in sys.modules
+
+
+def plain(value):
+    """NumPy numbers and arrays as what JSON holds."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def claims_table(claims):
+    """The claims as text, one a line, a mark for those that hold."""
+
+    def short(value):
+        return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(
+            value, int
+        ) else str(value)
+
+    rows = [("", "claim", "expected", "measured")]
+    for claim in claims:
+        spread = "" if claim["spread"] is None else f" ± {short(claim['spread'])}"
+        measured = f"{short(claim['measured'])}{spread} {claim['unit']}".strip()
+        mark = "holds" if claim["holds"] else "FAILS" if claim["kind"] == "exact" else "differs"
+        rows.append((mark, claim["claim"], short(claim["expected"]), measured))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)) for row in rows)
+
+
+def write_atomically(path, text):
+    """Writes a file whole or not at all."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        file.write(text)
+    os.replace(file.name, path)

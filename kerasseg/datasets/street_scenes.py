@@ -1,0 +1,640 @@
+"""Street scenes drawn by NumPy: pictures, label maps, instances and depth, without a download.
+
+A scene is made of planes: walls that face the camera, walls that run along the street, and the
+ground. Objects are drawn on them in metres; the camera projects them, and a depth buffer decides
+what is in front. Sun, haze, dusk, blur and sensor noise come last, as in a photograph.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+
+def palette(colours):
+    return np.frombuffer(bytes.fromhex(colours), "uint8").reshape(-1, 3)
+
+
+HEIGHT, WIDTH = 192, 256
+CLASS_NAMES = ("road", "building", "sky", "vegetation", "car", "person", "pole", "sign")
+COLOURS = palette("804080 5a5a5a 4682b4 6b8e23 0000c8 dc143c f0aa6e fadc00")
+ROAD, BUILDING, SKY, VEGETATION, CAR, PERSON, POLE, SIGN = range(8)
+VOID = 255
+
+CAMERA_HEIGHT = 1.5  # metres, as all lengths below
+NEAREST, SKY_DEPTH = 1.2, 200.0
+TILE = 256  # samples of the noise texture before it repeats
+
+PAINTS = (
+    palette("9e9991 d9d6cc 333538 6b6e73 943d2b b81a1a bd9e70 29478c 7391ad 3d6145 dbb333") / 255
+)
+LEAVES = palette("335c1f 476b29 61702e 244224 8c5c1f 70381f") / 255
+SKINS = palette("d9a88a b37a57 6b452e") / 255
+PLATES = palette("bf1414 1a3899 d9b31a 1a6638") / 255
+METALS = palette("73757a 474a4d 9e9e99 334238") / 255
+WHITE, GREY, DARK = palette("e0e0db 737578 0f0f12") / 255
+STONE, BARK, LAMP_RED = palette("a39c8c 3d2e21 bf140f") / 255
+GLOW = (2.0, 1.6, 0.9)  # brighter than white, so that it shines at dusk
+
+
+class Light(NamedTuple):
+    """Where the sun stands (-1 left, 1 right), the colours it gives, and how far one sees."""
+
+    sun: float
+    tint: tuple
+    zenith: tuple
+    horizon: tuple
+    visibility: float
+    dusk: bool = False
+
+
+LIGHTS = (
+    Light(1.0, (1.08, 1.02, 0.92), (0.26, 0.46, 0.80), (0.72, 0.84, 0.94), 1500.0),
+    Light(0.7, (1.00, 0.97, 0.92), (0.42, 0.58, 0.80), (0.86, 0.88, 0.88), 700.0),
+    Light(0.0, (0.80, 0.81, 0.84), (0.56, 0.58, 0.61), (0.74, 0.75, 0.77), 500.0),
+    Light(0.2, (0.78, 0.78, 0.78), (0.62, 0.63, 0.64), (0.70, 0.70, 0.69), 90.0),
+    Light(0.8, (0.62, 0.46, 0.42), (0.24, 0.24, 0.40), (0.88, 0.52, 0.34), 400.0, dusk=True),
+)
+
+
+class Street(NamedTuple):
+    """What stands where across the street, in metres right of the camera."""
+
+    hand: int  # 1: cars drive on the right
+    kerbs: tuple
+    fronts: tuple
+    town: float  # 0: houses in a park, 1: walls of buildings
+    end: float
+
+
+def between(rng, low, high):
+    return low + (high - low) * rng.random()
+
+
+def pick(rng, options):
+    return options[int(rng.integers(len(options)))]
+
+
+def colour_near(rng, colour, spread=0.06):
+    return between(rng, 0.8, 1.2) * np.asarray(colour) + spread * (2 * rng.random(3) - 1)
+
+
+def steps(rng, first, step, end):
+    """Distances from `first` to `end`, one `step` apart; both are (low, high) ranges."""
+    return np.arange(between(rng, *first), end, between(rng, *step)).tolist()
+
+
+def side_of(x):
+    return 1 if x > 0 else -1
+
+
+def noise_tile(rng):
+    """Smooth noise around 0 that repeats every `TILE` samples: three octaves, bilinear."""
+    tile = np.zeros((TILE, TILE), "float32")
+    for cells, weight in ((8, 0.8), (32, 0.7), (128, 0.6)):
+        grid = rng.random((cells, cells), dtype="float32") - 0.5
+        place = np.arange(TILE, dtype="float32") * cells / TILE
+        low, part = place.astype(int), place % 1
+        grid = grid[low] * (1 - part)[:, None] + grid[(low + 1) % cells] * part[:, None]
+        tile += weight * (grid[:, low] * (1 - part) + grid[:, (low + 1) % cells] * part)
+    return tile
+
+
+class Plane(NamedTuple):
+    """A window of the picture and the place (u, v), in metres, that each of its pixels shows."""
+
+    canvas: "Canvas"
+    window: tuple
+    u: np.ndarray
+    v: np.ndarray
+    depth: np.ndarray
+
+    def box(self, left, right, bottom, top):
+        return (self.u > left) & (self.u < right) & (self.v > bottom) & (self.v < top)
+
+    def ellipse(self, u, v, ru, rv):
+        return ((self.u - u) / ru) ** 2 + ((self.v - v) / rv) ** 2 < 1
+
+    def noise(self, grain):
+        """Texture fixed to the plane, two samples of the noise tile per `grain` metres."""
+        u, v = (
+            (at * (2 / grain)).astype("int32") + int(start)
+            for at, start in zip((self.u, self.v), self.canvas.rng.integers(TILE, size=2))
+        )
+        return self.canvas.tile[v % TILE, u % TILE]
+
+    def visible(self, mask):
+        return mask & (self.depth <= self.canvas.depth[self.window])
+
+    def paint(self, mask, colour, brightness=1.0):
+        """Paint what nothing nearer hides; the ground is nearer than what would lie below it."""
+        seen, canvas = self.visible(mask), self.canvas
+        colour = np.asarray(brightness, "float32")[..., None] * np.asarray(colour, "float32")
+        np.copyto(canvas.image[self.window], colour, where=seen[..., None])
+        np.copyto(canvas.label[self.window], canvas.brush[0], where=seen)
+        np.copyto(canvas.instances[self.window], canvas.brush[1], where=seen)
+        np.copyto(canvas.depth[self.window], self.depth, where=seen)
+
+    def darken(self, mask, strength):
+        light = np.where(self.visible(mask), np.float32(1 - strength), np.float32(1))
+        self.canvas.image[self.window] *= light[..., None]
+
+
+class Canvas:
+    """The picture so far, the camera that sees it, the light on it and the brush in hand."""
+
+    def __init__(self, rng, height, width):
+        self.rng = rng
+        self.height, self.width, self.focal = height, width, 1.0 * width
+        self.horizon = height * between(rng, 0.40, 0.50)
+        self.centre = width * between(rng, 0.36, 0.64)
+        light = pick(rng, LIGHTS)
+        tint = colour_near(rng, light.tint, 0.04)
+        self.light = light._replace(sun=light.sun * pick(rng, (-1, 1)), tint=tint)
+        self.tile = noise_tile(rng)
+        self.image = np.zeros((height, width, 3), "float32")
+        self.label = np.full((height, width), SKY, "uint8")
+        self.instances = np.zeros((height, width), "uint16")
+        self.depth = np.full((height, width), SKY_DEPTH, "float32")
+        self.count = 0
+
+    def begin(self, label):
+        """What is painted from here on is of this class, and one new instance if it is a thing."""
+        self.count += label >= CAR
+        self.brush = np.uint8(label), np.uint16(self.count if label >= CAR else 0)
+
+    def pixels(self, top, bottom, left, right):
+        """A window, and how far right and below of the vanishing point its pixels are."""
+        rows = np.clip((int(top), int(bottom) + 2), 0, self.height)
+        columns = np.clip((int(left), int(right) + 2), 0, self.width)
+        x = np.arange(*columns, dtype="float32")[None] + (0.5 - self.centre)
+        y = np.arange(*rows, dtype="float32")[:, None] + (0.5 - self.horizon)
+        return (slice(*rows), slice(*columns)), x, y
+
+    def facing(self, x, z, half_width, height):
+        """A wall parallel to the picture: u metres right of x, v metres above the ground."""
+        scale = self.focal / z
+        left, right = (self.centre + (x + out) * scale for out in (-half_width, half_width))
+        top, foot = (self.horizon + (CAMERA_HEIGHT - up) * scale for up in (height, 0))
+        window, column, row = self.pixels(top, foot, left, right)
+        depth = np.full((1, 1), z, "float32")
+        return Plane(self, window, column / scale - x, CAMERA_HEIGHT - row / scale, depth)
+
+    def receding(self, x, near, far, height):
+        """A wall along the street: u metres beyond `near`, v metres above the ground."""
+        scale = self.focal / max(near, NEAREST)
+        ends = sorted((self.centre + x * scale, self.centre + x * self.focal / far))
+        top = self.horizon - max(height - CAMERA_HEIGHT, 0.0) * scale
+        window, column, row = self.pixels(top, self.horizon + CAMERA_HEIGHT * scale, *ends)
+        depth = self.focal * x / np.where(column * x > 0, column, x)
+        return Plane(self, window, depth - near, CAMERA_HEIGHT - row * depth / self.focal, depth)
+
+    def lying(self, x, z, half_width, half_length):
+        """A piece of the ground: u metres right of x, v metres beyond z."""
+        near, far = max(z - half_length, NEAREST), min(z + half_length, SKY_DEPTH)
+        top, foot = (self.horizon + CAMERA_HEIGHT * self.focal / end for end in (far, near))
+        left, right = (
+            self.centre + self.focal * pull((x + out) / near, (x + out) / far)
+            for pull, out in ((min, -half_width), (max, half_width))
+        )
+        window, column, row = self.pixels(max(top, self.horizon + 1), foot, left, right)
+        depth = CAMERA_HEIGHT * self.focal / row
+        return Plane(self, window, column * depth / self.focal - x, depth - z, depth)
+
+    def cast_shadow(self, x, z, half_width, half_length, strength=0.5):
+        plane = self.lying(x, z, half_width, half_length)
+        plane.darken(plane.ellipse(0, 0, half_width, half_length), strength)
+
+    def sunlit(self, x):
+        """How bright a wall beside the street at x is."""
+        return 1.0 - 0.3 * self.light.sun * side_of(x)
+
+    def minimum(self, radius, z):
+        """At least this radius, and more than half a pixel."""
+        return max(radius, 0.55 * z / self.focal)
+
+
+def plan_street(rng):
+    hand, walk = pick(rng, (-1, 1)), between(rng, 2.2, 4.5)
+    kerbs = (3.9, -7.2) if hand > 0 else (7.2, -3.9)
+    fronts = tuple(kerb + walk * side_of(kerb) for kerb in kerbs)
+    return Street(hand, kerbs, fronts, rng.random(), between(rng, 60, 150))
+
+
+def paint_sky(canvas):
+    light, rng = canvas.light, canvas.rng
+    window, column, row = canvas.pixels(0, canvas.horizon, 0, canvas.width)
+    up = np.clip(-row / canvas.horizon, 0, 1)[..., None]
+    glow = 0.15 * light.sun * (column / canvas.width)[..., None]
+    sky = (1 - up + glow) * np.float32(light.horizon) + up * np.float32(light.zenith)
+    near = 1 / (0.3 + up[..., 0])
+    plane = Plane(canvas, window, column * near, 1.3 * canvas.horizon * near, None)
+    clouds = plane.noise(canvas.width * between(rng, 0.008, 0.016))
+    cover = np.clip(1.8 * clouds + between(rng, -0.4, 0.4), 0, 0.8)[..., None]
+    canvas.image[window] = sky + cover * (np.float32(colour_near(rng, light.horizon)) - sky)
+
+
+def paint_ground(canvas, street):
+    """Asphalt, pavements with kerbs, grass in a park, and the shadow of the houses."""
+    rng, sun = canvas.rng, canvas.light.sun
+    (left, right), (west, east) = sorted(street.kerbs), sorted(street.fronts)
+    plane = canvas.lying(0.0, 0.0, 1e4, SKY_DEPTH)
+    rough = 1 + 0.3 * plane.noise(0.06) + 0.25 * plane.noise(0.4)
+    canvas.begin(ROAD)
+    plane.paint(plane.v > 0, colour_near(rng, pick(rng, METALS[:3]), 0.02), rough)
+    walk = (plane.u < left) | (plane.u > right)
+    slabs = (plane.u % 0.8 < 0.05) | (plane.v % 0.8 < 0.05)
+    plane.paint(walk, colour_near(rng, STONE, 0.04), 0.85 * rough - 0.15 * slabs)
+    plane.paint(walk & (plane.u > left - 0.2) & (plane.u < right + 0.2), WHITE)
+    if rng.random() > street.town:
+        canvas.begin(VEGETATION)
+        plane.paint((plane.u < west + 1) | (plane.u > east - 1), pick(rng, LEAVES), 0.6 + rough)
+    roofs = plane._replace(u=0 * plane.v).noise(1.6)
+    reach = between(rng, 1, 9) * (0.6 + roofs)
+    inwards = plane.u - west if sun < 0 else east - plane.u
+    plane.darken((inwards < reach) & (sun != 0), 0.4)
+
+
+def paint_markings(canvas, street):
+    rng, middle = canvas.rng, -1.7 * street.hand
+    canvas.begin(ROAD)
+    worn = between(rng, 0.6, 1.0)
+    dashes = canvas.lying(middle, 35.0, 0.07, 34.0)
+    dashes.paint((abs(dashes.u) < 0.07) & (dashes.v % 6 < 3), WHITE, worn)
+    if rng.random() < 0.4:
+        zebra = canvas.lying(middle, between(rng, 8, 25), 5.0, 1.6)
+        zebra.paint(zebra.box(-5, 5, -1.6, 1.6) & (zebra.u % 1.0 < 0.5), WHITE, worn)
+
+
+def paint_backdrop(canvas, street):
+    """What closes the street: far houses or trees with an uneven skyline."""
+    rng, built = canvas.rng, canvas.rng.random() < street.town
+    canvas.begin(BUILDING if built else VEGETATION)
+    plane = canvas.facing(0.0, street.end, 400.0, 30.0)
+    outline = plane._replace(u=plane.u - plane.u % 9 if built else plane.u, v=0 * plane.v)
+    skyline = between(rng, 6, 14) * (1 + outline.noise(18.0 if built else 3.0))
+    colour = colour_near(rng, pick(rng, PAINTS[:4] if built else LEAVES))
+    plane.paint(plane.v < skyline, colour, 1 + 0.5 * plane.noise(1.6))
+
+
+class HouseStyle(NamedTuple):
+    wall: np.ndarray
+    roof: np.ndarray
+    pitch: float
+    storey: float
+    glazed: float
+
+
+def choose_house(rng):
+    wall, roof = (0.6 * colour_near(rng, pick(rng, PAINTS)) + 0.4 * STONE for _ in range(2))
+    return HouseStyle(
+        wall, roof, between(rng, 1.6, 3.2), between(rng, 2.8, 3.6), 0.3 + 0.6 * rng.random()
+    )
+
+
+def paint_facade(plane, style, outline, brightness):
+    """A wall with rows of windows, some of them lit at dusk."""
+    light = plane.canvas.light
+    plane.paint(outline, style.wall, brightness * (1 + 0.25 * plane.noise(0.2)))
+    across, up = plane.u % style.pitch, plane.v % style.storey
+    pane = abs(across / style.pitch - 0.5) < style.glazed / 2
+    pane = outline & pane & (abs(up / style.storey - 0.55) < 0.3)
+    mood = plane._replace(u=plane.u - across, v=plane.v - up).noise(0.62)
+    plane.paint(pane, light.horizon, 0.4 + 0.5 * mood)
+    if light.dusk:
+        plane.paint(pane & (mood > 0.25), GLOW)
+
+
+def paint_house(canvas, x, near, length, height, rise):
+    """The wall along the street, the one that faces us, and the ridge of the roof behind it."""
+    style, middle = choose_house(canvas.rng), x + 6.0 * side_of(x)
+    flank = canvas.receding(x, near, near + length, height + rise)
+    gable = height + rise * (1 - abs(2 * flank.u / length - 1))
+    inside = (flank.u >= 0) & (flank.u <= length)
+    flank.paint(inside & (flank.v < gable), style.roof, 0.5)
+    paint_facade(flank, style, inside & (flank.v < gable - 0.3), canvas.sunlit(x))
+    if near > NEAREST:
+        front = canvas.facing(middle, near, 6.0, height)
+        paint_facade(front, style, (front.v < height) & (abs(front.u) < 6), 0.85)
+        ridge = canvas.facing(middle, near + length / 2, 6.0, height + rise)
+        tiles = 0.8 + 0.3 * (ridge.v % 0.5)
+        ridge.paint((ridge.v < height + rise) & (abs(ridge.u) < 6), style.roof, tiles)
+
+
+def paint_poster(canvas, x, near):
+    """A coloured board on a wall: it looks like a sign and is a building."""
+    rng = canvas.rng
+    plane = canvas.receding(x - 0.1 * side_of(x), near, near + 3, 4.0)
+    board = plane.box(0.3, 2.7, between(rng, 1.5, 2.5), 3.6)
+    plane.paint(board, colour_near(rng, pick(rng, PLATES)), 1 + 0.5 * plane.noise(0.4))
+
+
+def paint_houses(canvas, street, x):
+    rng, near = canvas.rng, between(canvas.rng, -6, 3)
+    tall = between(rng, 4, 6) + 8 * street.town
+    canvas.begin(BUILDING)
+    while near < street.end:
+        length, setback = between(rng, 7, 18), x * between(rng, 1.0, 1.15)
+        if rng.random() < 0.45 + 0.5 * street.town:
+            rise = pick(rng, (0.0, 0.0, 3.0)) if street.town > 0.5 else 3.0
+            paint_house(canvas, setback, near, length, tall * between(rng, 0.7, 1.4), rise)
+            if rng.random() < 0.3:
+                paint_poster(canvas, setback, near + 2)
+        near += length + (0.0 if rng.random() < street.town else between(rng, 2, 10))
+
+
+def paint_tree(canvas, x, z):
+    rng, sun = canvas.rng, canvas.light.sun
+    canvas.begin(VEGETATION)
+    crown, trunk = between(rng, 1.4, 2.8), between(rng, 1.8, 3.0)
+    plane = canvas.facing(x, z, 1.2 * crown, trunk + 2.6 * crown)
+    plane.paint((abs(plane.u) < 0.15) & (plane.v < trunk + 1), BARK, 1 + 2 * sun * plane.u)
+    bumps = plane.noise(0.16)
+    reach = (plane.u / crown) ** 2 + ((plane.v - trunk - 1.1 * crown) / (1.3 * crown)) ** 2
+    light = 0.9 + 0.3 * sun * plane.u / crown + 0.9 * bumps
+    plane.paint(reach + 0.9 * bumps < 0.85, colour_near(rng, pick(rng, LEAVES)), light)
+    canvas.cast_shadow(x - sun * crown, z, crown, 1.2, 0.35)
+
+
+def paint_hedge(canvas, x, near, length):
+    rng, height = canvas.rng, between(canvas.rng, 0.9, 2.2)
+    canvas.begin(VEGETATION)
+    plane = canvas.receding(x, near, near + length, height + 0.5)
+    bumps = plane.noise(0.16)
+    mask = (plane.v < height + 0.5 * bumps) & (plane.u > 0) & (plane.u < length)
+    plane.paint(mask, colour_near(rng, pick(rng, LEAVES)), canvas.sunlit(x) + 0.8 * bumps)
+
+
+class CarShape(NamedTuple):
+    paint: np.ndarray
+    length: float
+    roof: float
+    belt: float  # where the windows begin
+    bonnet: float  # how far the cabin stands behind the end that we see
+    oncoming: bool
+
+
+def choose_car(rng, oncoming):
+    van = rng.random() < 0.15
+    roof = between(rng, 1.9, 2.3) if van else between(rng, 1.4, 1.65)
+    bonnet = between(rng, 0.9, 1.2) if oncoming else between(rng, 0.1, 0.7)
+    paint = colour_near(rng, pick(rng, PAINTS), 0.08)
+    return CarShape(
+        paint, between(rng, 3.8, 4.8), roof, 0.58 * roof, 0.15 if van else bonnet, oncoming
+    )
+
+
+def paint_car_side(plane, car, brightness):
+    """A car along u, from the end that we see."""
+    start, end = car.bonnet, car.length - (0.4 if car.oncoming else 1.0)
+    slope = 0.7 * np.clip(plane.v - car.belt, 0, None)
+    cabin = plane.box(start, end - slope, 0.28, car.roof)
+    body = plane.box(0.0, car.length, 0.28, car.belt) | cabin
+    plane.paint(body, car.paint, brightness * (0.75 + 0.3 * plane.v))
+    panes = plane.box(start + 0.25, end - 0.2 - slope, car.belt, car.roof - 0.12)
+    plane.paint(panes & (abs(plane.u - car.length / 2) > 0.06), plane.canvas.light.horizon, 0.25)
+    for wheel in (0.8, car.length - 0.8):
+        plane.paint(plane.ellipse(wheel, 0.33, 0.33, 0.33), DARK)
+        plane.paint(plane.ellipse(wheel, 0.33, 0.18, 0.18), GREY)
+
+
+def paint_car_end(canvas, x, z, car):
+    """The end that we see: the cabin with its window, then body, tyres and lamps."""
+    light = canvas.light
+    cabin = canvas.facing(x, z + car.bonnet, 0.9, car.roof)
+    cabin.paint(cabin.box(-0.88, 0.88, 0.3, car.roof), car.paint, 0.95)
+    pane = cabin.box(-0.76, 0.76, car.belt, car.roof - 0.13)
+    cabin.paint(pane, light.horizon, 0.2 + 0.2 * cabin.v)
+    body = canvas.facing(x, z, 0.9, car.belt)
+    body.paint((abs(abs(body.u) - 0.7) < 0.12) & (body.v < 0.4), DARK)
+    body.paint(body.box(-0.9, 0.9, 0.28, car.belt), car.paint, 0.6 + 0.4 * body.v)
+    body.paint(body.box(-0.26, 0.26, 0.45, 0.57), WHITE)
+    lamps = (abs(abs(body.u) - 0.72) < 0.13) & (abs(body.v - 0.68) < 0.09)
+    body.paint(lamps, LAMP_RED if not car.oncoming else GLOW if light.dusk else WHITE)
+
+
+def paint_car(canvas, x, z, oncoming):
+    canvas.begin(CAR)
+    car = choose_car(canvas.rng, oncoming)
+    half = car.length / 2
+    canvas.cast_shadow(x - 0.3 * canvas.light.sun, z + half, 1.25, half + 0.3)
+    if abs(x) > 0.9:
+        side = canvas.receding(x - 0.9 * side_of(x), z, z + car.length, car.roof)
+        paint_car_side(side, car, canvas.sunlit(x))
+    paint_car_end(canvas, x, z, car)
+
+
+def paint_crossing_car(canvas, x, z):
+    canvas.begin(CAR)
+    car = choose_car(canvas.rng, oncoming=False)
+    half, direction = car.length / 2, pick(canvas.rng, (-1, 1))
+    canvas.cast_shadow(x, z + 0.3, half, 0.9)
+    plane = canvas.facing(x, z, half, car.roof)
+    paint_car_side(plane._replace(u=half + direction * plane.u), car, 0.9)
+
+
+def paint_person(canvas, x, z):
+    rng, sun = canvas.rng, canvas.light.sun
+    canvas.begin(PERSON)
+    size, stride = between(rng, 0.7, 1.1), between(rng, 0.02, 0.25)
+    plane = canvas.facing(x, z, 0.45 * size, 1.75 * size)
+    plane = plane._replace(u=plane.u / size, v=plane.v / size)
+    coat, trousers, hair = (colour_near(rng, pick(rng, PAINTS)) for _ in range(3))
+    light, out = 0.9 + sun * plane.u, abs(plane.u)
+    plane.paint(
+        (abs(out - 0.08 - stride * (0.85 - plane.v)) < 0.08) & (plane.v < 0.9), trousers, light
+    )
+    plane.paint((abs(out - 0.24) < 0.055) & (abs(plane.v - 1.1) < 0.33), coat, 0.75 * light)
+    plane.paint(plane.ellipse(0, 1.12, 0.19, 0.38) | plane.box(-0.16, 0.16, 0.8, 1.3), coat, light)
+    plane.paint(plane.ellipse(0, 1.6, 0.12, 0.15), hair, 0.5)
+    plane.paint(plane.ellipse(0, 1.57, 0.1, 0.12), pick(rng, SKINS))
+    canvas.cast_shadow(x - 0.5 * sun, z, 0.6, 0.25)
+
+
+def paint_pole(canvas, x, z, height, radius):
+    canvas.begin(POLE)
+    radius = canvas.minimum(radius, z)
+    plane = canvas.facing(x, z, radius, height)
+    light = 0.85 + 0.4 * canvas.light.sun * plane.u / radius
+    plane.paint((abs(plane.u) < radius) & (plane.v < height), pick(canvas.rng, METALS), light)
+
+
+def paint_lamp(canvas, x, z):
+    """A street lamp whose arm reaches over the road."""
+    height, thick = between(canvas.rng, 4.5, 7.0), canvas.minimum(0.05, z)
+    paint_pole(canvas, x, z, height, 0.08)
+    plane = canvas.facing(x - 0.6 * side_of(x), z, 0.8, height + thick)
+    plane.paint((abs(plane.v - height) < thick) & (abs(plane.u) < 0.6), GREY)
+    head = plane.ellipse(-0.5 * side_of(x), height - 0.1, 0.3, 0.12)
+    plane.paint(head, GLOW if canvas.light.dusk else GREY)
+
+
+SIGN_SHAPES = (
+    lambda u, v: u**2 + v**2,
+    lambda u, v: np.maximum(abs(v), 0.5 + abs(u) + 0.5 * v),
+    lambda u, v: np.maximum(abs(u), abs(v)),
+    lambda u, v: np.maximum(abs(u) / 1.8, abs(v)),
+)
+
+
+def paint_sign(canvas, x, z):
+    rng = canvas.rng
+    height, size = between(rng, 2.0, 2.8), between(rng, 0.32, 0.45)
+    paint_pole(canvas, x, z, height + size, 0.04)
+    canvas.begin(SIGN)
+    plane = canvas.facing(x, z - 0.05, 2 * size, height + size)
+    shape = pick(rng, SIGN_SHAPES)(plane.u / size, (plane.v - height) / size)
+    plate = colour_near(rng, pick(rng, (*PLATES, GREY)))
+    plane.paint(shape < 1, plate)
+    plane.paint(shape < 0.6, pick(rng, (WHITE, WHITE, plate)))
+
+
+def paint_pavement(canvas, street, kerb, front):
+    """All that stands between a kerb and the houses behind it."""
+    rng, out = canvas.rng, side_of(kerb)
+    for z in steps(rng, (6, 20), (18, 28), street.end):
+        paint_lamp(canvas, kerb + 0.4 * out, z)
+    for z in steps(rng, (4, 16), (7, 16), street.end):
+        if rng.random() < 0.8 - 0.6 * street.town:
+            paint_tree(canvas, front - 0.6 * out, z)
+        if rng.random() < 0.5 - 0.5 * street.town:
+            paint_hedge(canvas, front, z, between(rng, 3, 8))
+    for _ in range(int(rng.integers(3))):
+        paint_sign(canvas, kerb + 0.4 * out, between(rng, 6, 30))
+    for _ in range(int(rng.integers(7))):
+        paint_person(canvas, between(rng, kerb + 0.6 * out, front), between(rng, 5, 26))
+
+
+def paint_traffic(canvas, street):
+    """Parked cars along both kerbs, moving ones in both lanes, sometimes someone across."""
+    rng = canvas.rng
+    for kerb in street.kerbs:
+        crowd = rng.random()
+        for z in steps(rng, (4, 10), (5.5, 7.5), 60):
+            if rng.random() < crowd:
+                paint_car(canvas, kerb - 1.1 * side_of(kerb), z, oncoming=kerb * street.hand < 0)
+    if rng.random() < 0.6:
+        paint_car(canvas, between(rng, -0.3, 0.3), between(rng, 7, 40), oncoming=False)
+    if rng.random() < 0.6:
+        paint_car(canvas, -3.4 * street.hand, between(rng, 8, 50), oncoming=True)
+    if rng.random() < 0.25:
+        paint_crossing_car(canvas, between(rng, -5, 5), between(rng, 12, 35))
+    if rng.random() < 0.4:
+        paint_person(canvas, between(rng, *street.kerbs), between(rng, 8, 25))
+
+
+def photograph(canvas):
+    """From surface colours to what a sensor records: light, haze, a slight blur, noise."""
+    light, rng = canvas.light, canvas.rng
+    tint = np.where((canvas.label == SKY)[..., None], np.float32(1), np.float32(light.tint))
+    image = np.minimum(canvas.image * tint, 1.2)
+    haze = (canvas.depth / (canvas.depth + light.visibility))[..., None]
+    image += haze * (np.float32(light.horizon) - image)
+    for rows in (image, image.swapaxes(0, 1)):
+        rows[1:-1] = 0.6 * rows[1:-1] + 0.2 * (rows[:-2] + rows[2:])
+    grain = rng.integers(256, size=(2, *image.shape), dtype="uint8")
+    grain = np.subtract(*grain, dtype="float32") / 256
+    image += between(rng, 0.02, 0.08) * (0.4 + image) * grain
+    return np.clip(255 * image, 0, 255).astype("uint8")
+
+
+def void_band(label, instances, depth):
+    """One pixel where two objects meet, on the farther one, so that thin things stay whole."""
+    void = np.zeros(label.shape, bool)
+    for one, other in (np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:]):
+        edge = (label[one] != label[other]) | (instances[one] != instances[other])
+        void[one] |= edge & (depth[one] >= depth[other])
+        void[other] |= edge & (depth[one] < depth[other])
+    return void
+
+
+def renumber(instances, count):
+    """Ids 1 … n of the instances that are still to be seen."""
+    present = np.zeros(count + 1, "uint16")
+    present[instances] = 1
+    present[0] = 0
+    return (np.cumsum(present, dtype="uint16") * present)[instances]
+
+
+def draw_scene(seed, height=HEIGHT, width=WIDTH):
+    """Draw one street.
+
+    All numbers come from `seed` by additions, multiplications, divisions and comparisons (no
+    sine, exponential or normal distribution), so that a seed is the same picture everywhere.
+
+    Args:
+        seed: an integer or a tuple of integers, as `numpy.random.default_rng` takes it.
+        height: rows of the picture.
+        width: columns of the picture.
+
+    Returns:
+        A dictionary: `image` (height, width, 3) uint8; `label` (height, width) uint8, the class
+        or 255 for void; `instances` (height, width) uint16, 1 … n for cars, persons, poles and
+        signs, else 0; `depth` (height, width) float32, metres.
+    """
+    canvas = Canvas(np.random.default_rng(seed), height, width)
+    street = plan_street(canvas.rng)
+    paint_sky(canvas)
+    paint_ground(canvas, street)
+    paint_markings(canvas, street)
+    paint_backdrop(canvas, street)
+    for kerb, front in zip(street.kerbs, street.fronts):
+        paint_houses(canvas, street, front)
+        paint_pavement(canvas, street, kerb, front)
+    paint_traffic(canvas, street)
+    void = void_band(canvas.label, canvas.instances, canvas.depth)
+    return {
+        "image": photograph(canvas),
+        "label": np.where(void, np.uint8(VOID), canvas.label),
+        "instances": renumber(np.where(void, np.uint16(0), canvas.instances), canvas.count),
+        "depth": canvas.depth,
+    }
+
+
+class StreetScenes(tfds.core.GeneratorBasedBuilder):
+    """Drawn street scenes as a TFDS dataset.
+
+    Picture `i` of the splits train, validation and test is `draw_scene((0, i))`,
+    `draw_scene((1, i))` and `draw_scene((2, i))`, in this order on disk.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    SIZES = {"train": 480, "validation": 96, "test": 96}  # noqa: RUF012
+
+    def _info(self):
+        return self.dataset_info_from_configs(
+            description=DESCRIPTION,
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(HEIGHT, WIDTH, 3), doc="RGB"),
+                    "label": tfds.features.Image(shape=(HEIGHT, WIDTH, 1), doc="class, 255: void"),
+                    "instances": tfds.features.Image(
+                        shape=(HEIGHT, WIDTH, 1), dtype="uint16", doc="1 … n, 0: none"
+                    ),
+                    "depth": tfds.features.Image(
+                        shape=(HEIGHT, WIDTH, 1), dtype="uint16", doc="centimetres"
+                    ),
+                }
+            ),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager):
+        return {
+            split: self._generate_examples(number, size)
+            for number, (split, size) in enumerate(self.SIZES.items())
+        }
+
+    def _generate_examples(self, split, size):
+        for index in range(size):
+            scene = draw_scene((split, index))
+            yield (
+                index,
+                {
+                    "image": scene["image"],
+                    "label": scene["label"][..., None],
+                    "instances": scene["instances"][..., None],
+                    "depth": np.rint(100 * scene["depth"]).astype("uint16")[..., None],
+                },
+            )

@@ -1,0 +1,141 @@
+"""Every picture that the chapters draw. Each function returns a Matplotlib figure."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+VOID_COLOUR = (0, 0, 0)
+
+
+def learning_curves(history, names, titles=None):
+    """Training and validation curves of some entries of a `keras.callbacks.History`.
+
+    Args:
+        history: What `model.fit` returned.
+        names: The entries to draw, such as `("loss", "mean_iou")`.
+        titles: One for each, the entry's own name by default.
+    """
+    figure = Figure(figsize=(4.5 * len(names), 3.4), layout="constrained")
+    epochs = np.arange(1, len(history.epoch) + 1)
+    for axes, name, title in zip(axes_row(figure, len(names)), names, titles or names):
+        axes.plot(epochs, history.history[name], ".-", label="training")
+        axes.plot(epochs, history.history[f"val_{name}"], ".-", label="held out")
+        axes.set(xlabel="epoch", title=title)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
+
+
+def image_rows(rows, cell=1.1):
+    """Rows of pictures, each with its name at the left.
+
+    Args:
+        rows: {name: pictures (count, height, width, 1 or 3) in [0, 1]}; equal counts.
+        cell: Inches a picture's height takes.
+    """
+    pictures = list(rows.values())
+    count, (height, width) = len(pictures[0]), pictures[0].shape[1:3]
+    figure = Figure(
+        figsize=(cell * count * width / height + 1.2, cell * len(rows)), layout="constrained"
+    )
+    grid = figure.subplots(len(rows), count, squeeze=False)
+    for axes_of_row, (name, row) in zip(grid, rows.items()):
+        for axes, picture in zip(axes_of_row, row):
+            show(axes, picture)
+        axes_of_row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    return figure
+
+
+def predictions(images, truths, predicted, class_names, colours, ignore_class=255):
+    """Inputs, true label maps and predicted ones side by side, with a legend of the classes.
+
+    Predictions are shown as they are scored: where the truth is void, they are void too.
+
+    Args:
+        images: (count, height, width, 3) in [0, 1].
+        truths, predicted: Integer label maps (count, height, width).
+        class_names, colours, ignore_class: As in a `kerasseg.datasets.Dataset`.
+    """
+    predicted = np.where(truths == ignore_class, ignore_class, predicted)
+    columns = {
+        "input": images,
+        "truth": paint(truths, colours),
+        "prediction": paint(predicted, colours),
+    }
+    count, (height, width) = len(images), images.shape[1:3]
+    figure = Figure(figsize=(9.5, 2.9 * count * height / width + 0.8), layout="constrained")
+    grid = figure.subplots(count, 3, squeeze=False)
+    for column, (title, pictures) in enumerate(columns.items()):
+        grid[0, column].set_title(title)
+        for axes, picture in zip(grid[:, column], pictures):
+            show(axes, picture)
+    class_legend(figure, class_names, colours, void=bool((truths == ignore_class).any()))
+    return figure
+
+
+def per_class_bars(scores, shares, class_names, colours):
+    """IoU of each class beside its share of the pixels, commonest first; shares on a log axis."""
+    order = np.argsort(shares)
+    names = [class_names[i] for i in order]
+    painted = np.asarray(colours)[order] / 255
+    figure = Figure(figsize=(9, 0.32 * len(names) + 1.2), layout="constrained")
+    left, right = axes_row(figure, 2)
+    left.barh(names, np.nan_to_num(np.asarray(scores)[order]), color=painted, edgecolor="0.3")
+    left.set(xlim=(0, 1), xlabel="IoU")
+    right.barh(names, 100 * np.asarray(shares)[order], color=painted, edgecolor="0.3")
+    right.set(xscale="log", xlabel="share of the labelled pixels in %", yticks=[])
+    for axes in (left, right):
+        axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def scatter(points, labels, class_names, colours, title=""):
+    """Points in the plane, one colour a class, each class's name at its median."""
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    (axes,) = axes_row(figure, 1)
+    size = float(np.clip(8000 / len(points), 4, 40))
+    axes.scatter(*points.T, c=np.asarray(colours)[labels] / 255, s=size, alpha=0.7, linewidths=0)
+    for class_id in np.unique(labels):
+        axes.text(
+            *np.median(points[labels == class_id], axis=0),
+            class_names[class_id],
+            ha="center",
+            va="center",
+            weight="bold",
+            bbox={"boxstyle": "round", "facecolor": "white", "alpha": 0.8},
+        )
+    axes.set(xticks=[], yticks=[], title=title)
+    return figure
+
+
+def paint(labels, colours):
+    """Label maps as colours in [0, 1]; ids outside the classes, void among them, are black."""
+    labels = np.asarray(labels)
+    palette = np.full((256, 3), VOID_COLOUR, "uint8")
+    palette[: len(colours)] = colours
+    return palette[np.clip(labels, 0, 255)] / 255
+
+
+def class_legend(figure, class_names, colours, void):
+    handles = [
+        Patch(facecolor=np.asarray(colour) / 255, edgecolor="0.3", label=name)
+        for name, colour in zip(class_names, colours)
+    ]
+    if void:
+        handles.append(Patch(facecolor=VOID_COLOUR, label="void (not scored)"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False)
+
+
+def axes_row(figure, count):
+    return figure.subplots(1, count, squeeze=False)[0]
+
+
+def show(axes, picture):
+    picture = np.asarray(picture)
+    if picture.shape[-1] == 1:
+        picture = np.repeat(picture, 3, axis=-1)
+    axes.imshow(np.clip(picture, 0, 1), interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)

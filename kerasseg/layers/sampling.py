@@ -1,0 +1,58 @@
+"""The random step of a variational autoencoder."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="kerasseg")
+class Sampling(keras.layers.Layer):
+    """Draws a code from the normal distribution that the encoder describes.
+
+    `mean + exp(log_variance / 2) * noise`, so that gradients reach both (the reparameterisation of
+    Kingma and Welling 2014, section 2.4; the book's chapter 7, section on VAEs, which forgets the
+    half). The layer adds the Kullback-Leibler divergence from the standard normal distribution,
+    summed over the code and averaged over the batch, to the model's loss:
+    `-1/2 * sum(1 + log_variance - mean**2 - exp(log_variance))`. It must be weighed against a
+    reconstruction loss that is *summed* over the pixels.
+
+    Args:
+        seed: Optional integer that makes the draws repeatable.
+
+    Call arguments:
+        mean: The means; or a list of the means and the log variances, as in Keras's own examples.
+        log_variance: The logarithms of the variances, of the same shape.
+
+    Input shape: `(batch, …)`, twice.
+    Output shape: `(batch, …)`.
+
+    Example:
+
+    >>> sampling = Sampling()
+    >>> sampling(np.ones((1, 3)), np.full((1, 3), -100.0))        # no variance: the mean
+    [[1. 1. 1.]]
+    >>> sampling(np.ones((1, 3)), np.zeros((1, 3))); sampling.losses    # 1/2 for each mean of one
+    [1.5]
+    """
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, mean, log_variance=None):
+        mean, log_variance = mean if log_variance is None else (mean, log_variance)
+        self.add_loss(self._divergence(mean, log_variance))
+        noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.seed_generator)
+        return mean + ops.exp(0.5 * log_variance) * noise
+
+    def compute_output_shape(self, mean_shape, log_variance_shape=None):
+        return tuple(mean_shape if log_variance_shape is not None else mean_shape[0])
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}
+
+    def _divergence(self, mean, log_variance):
+        """In float32: a half-precision exponential overflows at a log variance of 11."""
+        mean, log_variance = ops.cast(mean, "float32"), ops.cast(log_variance, "float32")
+        terms = 1.0 + log_variance - ops.square(mean) - ops.exp(log_variance)
+        return -0.5 * ops.sum(terms) / ops.cast(ops.shape(mean)[0], "float32")

@@ -1,0 +1,67 @@
+"""The pieces that several drawings share."""
+
+import functools
+import inspect
+
+import keras
+from keras import layers
+
+from kerasseg.layers import CenterCropLike
+
+
+def in_data_format(build):
+    """Decorator of a model function: its `data_format` holds for every layer it makes.
+
+    Layers take `keras.config.image_data_format()` when they are not told otherwise, so the
+    drawing need not repeat the argument; the user's own setting comes back afterwards.
+    """
+    signature = inspect.signature(build)
+
+    @functools.wraps(build)
+    def wrapper(*args, **kwargs):
+        data_format = signature.bind(*args, **kwargs).arguments.get("data_format")
+        before = keras.config.image_data_format()
+        keras.config.set_image_data_format(data_format or before)
+        try:
+            return build(*args, **kwargs)
+        finally:
+            keras.config.set_image_data_format(before)
+
+    return wrapper
+
+
+def channel_axis():
+    """The axis of the channels in the current data format."""
+    return -1 if keras.config.image_data_format() == "channels_last" else 1
+
+
+def spatial_shape(input_shape):
+    """(height, width) of an input shape without its batch axis."""
+    return tuple(input_shape[:2] if channel_axis() == -1 else input_shape[1:])
+
+
+def scale_filters(filters, width):
+    """The filter count at `width`: rounded to the nearest integer, never below one."""
+    return max(1, round(filters * width))
+
+
+def conv_block(x, filters, name, kernel_size=3, batch_norm=True, padding="same"):
+    """Convolution, batch normalisation if wanted, ReLU: `name`, `name_bn`, `name_relu`."""
+    x = layers.Conv2D(
+        filters, kernel_size, padding=padding, kernel_initializer="he_normal", name=name
+    )(x)
+    if batch_norm:
+        x = layers.BatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def score_head(x, num_classes, like=None, kernel_size=1, activation=None):
+    """A convolution to one score a class, cropped to the size of `like` if given, in float32.
+
+    The layer `logits` is float32 under every dtype policy: a softmax in half precision loses
+    the small probabilities that the loss is made of.
+    """
+    x = layers.Conv2D(num_classes, kernel_size, padding="same", name="scores")(x)
+    if like is not None:
+        x = CenterCropLike(name="crop")(x, like)
+    return layers.Activation(activation or "linear", dtype="float32", name="logits")(x)

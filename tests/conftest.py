@@ -1,0 +1,68 @@
+"""Fixtures for the whole suite: small data made here, real data where it lies beside the project."""
+
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def same_seed_for_every_test():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def scenes_dir(tmp_path_factory):
+    """A TFDS folder in which `street_scenes` is prepared once for all tests."""
+    return tmp_path_factory.mktemp("tfds")
+
+
+@pytest.fixture
+def camvid_dir(tmp_path):
+    return make_camvid(tmp_path / "camvid")
+
+
+@pytest.fixture
+def real_camvid():
+    return real(SHARED / "camvid")
+
+
+@pytest.fixture
+def real_tfds():
+    return real(SHARED / "tfds")
+
+
+def real(folder):
+    if not folder.is_dir():
+        pytest.skip(f"real data absent: {folder.name}")
+    return folder
+
+
+def make_camvid(folder, splits=(("train", 10), ("val", 4)), size=(9, 12)):
+    """A folder in CamVid's layout: red is the class id times 20, so a label shows in its image."""
+    rng = np.random.default_rng(0)
+    for split, count in splits:
+        for kind in (split, f"{split}annot"):
+            (folder / kind).mkdir(parents=True)
+        for i in range(count):
+            label = rng.integers(0, 12, size).astype("uint8")
+            image = np.stack([label * 20, np.full(size, i * 9), np.zeros(size)], -1)
+            name = f"{split}_{i:02}.png"
+            Image.fromarray(image.astype("uint8")).save(folder / split / name)
+            Image.fromarray(label).save(folder / f"{split}annot" / name)
+    return folder
+
+
+def environment(backend):
+    """The environment of a subprocess in which Keras runs on another backend."""
+    return {**os.environ, "KERAS_BACKEND": backend}

@@ -1,0 +1,113 @@
+"""Damaged and wrong files are stopped with one clear error before any training starts."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasseg import datasets
+from kerasseg.datasets import files
+
+
+def load(folder, **arguments):
+    return datasets.load("camvid", data_dir=folder, **arguments)
+
+
+def test_unknown_name_lists_the_names_there_are():
+    with pytest.raises(ValueError, match=r"digits, .*mnist.*camvid.*Received: name='kamvid'"):
+        datasets.load("kamvid")
+
+
+def test_unknown_target_lists_the_targets_there_are(camvid_dir):
+    with pytest.raises(ValueError, match="label, image. Received: target='depth'"):
+        load(camvid_dir, target="depth")
+
+
+def test_camvid_without_data_dir_says_what_to_pass():
+    with pytest.raises(ValueError, match="pass `data_dir`"):
+        datasets.load("camvid")
+
+
+def test_folder_without_images_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"No images in {tmp_path / 'train'}"):
+        load(tmp_path)
+
+
+def test_image_without_a_mask_is_named(camvid_dir):
+    (camvid_dir / "trainannot" / "train_03.png").unlink()
+    with pytest.raises(FileNotFoundError, match=f"1 of 10 .*{camvid_dir}/train/train_03.png"):
+        load(camvid_dir)
+
+
+def test_mask_of_another_size_is_named_with_both_sizes(camvid_dir):
+    path = camvid_dir / "valannot" / "val_01.png"
+    Image.fromarray(np.zeros((8, 12), "uint8")).save(path)
+    with pytest.raises(ValueError, match=f"{path} is 8x12 pixels .* {camvid_dir}/val/.* is 9x12"):
+        load(camvid_dir)
+
+
+def test_label_id_outside_the_classes_is_named_with_the_allowed_ids(camvid_dir):
+    path = camvid_dir / "trainannot" / "train_07.png"
+    Image.fromarray(np.full((9, 12), 17, "uint8")).save(path)
+    with pytest.raises(ValueError, match=f"{path} holds the label id 17.*0 to 10, and 11 for void"):
+        load(camvid_dir)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
+@pytest.mark.parametrize("folder", ["train", "trainannot"])
+def test_unreadable_file_is_named(camvid_dir, folder, damage):
+    path = camvid_dir / folder / "train_00.png"
+    content = {"truncated": path.read_bytes()[:-60], "text": b"no picture", "empty": b""}
+    path.write_bytes(content[damage])
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))} cannot be read as an image"):
+        load(camvid_dir)
+
+
+def test_truncated_jpeg_is_named(camvid_dir):
+    path = camvid_dir / "train" / "train_00.png"
+    noise = np.random.default_rng(0).integers(0, 255, (9, 12, 3), "uint8")
+    Image.fromarray(noise).save(path.with_suffix(".jpg"))
+    path.unlink()
+    path = path.with_suffix(".jpg")
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ValueError, match=f"{path} cannot be read"):
+        load(camvid_dir)
+
+
+def test_mask_of_colours_is_refused(camvid_dir):
+    path = camvid_dir / "trainannot" / "train_00.png"
+    Image.fromarray(np.zeros((9, 12, 3), "uint8")).save(path)
+    with pytest.raises(ValueError, match=f"{path} is no label map.*3 channels"):
+        load(camvid_dir)
+
+
+def test_palette_mask_gives_its_indices_not_its_colours(tmp_path):
+    ids = np.arange(6, dtype="uint8").reshape(2, 3)
+    mask = Image.fromarray(ids).convert("P")
+    mask.putdata(ids.ravel().tolist())
+    mask.putpalette([255 - i % 256 for i in range(768)])
+    mask.save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(files.read_label(tmp_path / "mask.png"), ids)
+
+
+def test_published_lists_pair_files_whatever_their_root(camvid_dir):
+    for split in ("train", "val"):
+        names = [path.name for path in sorted((camvid_dir / split).iterdir())][1:]
+        lines = [f"/SegNet/CamVid/{split}/{n} /SegNet/CamVid/{split}annot/{n}" for n in names]
+        (camvid_dir / f"{split}.txt").write_text("\n".join(lines) + "\n")
+    data = load(camvid_dir)
+    assert sum(len(images) for images, _ in data.train) == 9
+    assert sum(len(images) for images, _ in data.validation) == 3
+
+
+def test_list_that_names_a_missing_file_is_refused_with_its_line(camvid_dir):
+    (camvid_dir / "val.txt").write_text("val/val_00.png valannot/val_00.png\nval/x.png valannot/x.png")
+    with pytest.raises(FileNotFoundError, match=r"val.txt, line 2 names .*val/x.png"):
+        load(camvid_dir)
+
+
+def test_nothing_is_written_into_the_data_folder(camvid_dir):
+    before = sorted(camvid_dir.rglob("*"))
+    list(load(camvid_dir).train)
+    assert sorted(camvid_dir.rglob("*")) == before
