@@ -8,8 +8,8 @@
 #
 # Book: chapter 6, "Segmenting pictures with U-Net" (notebook 6.6). Lecture notes: skip connections,
 # unpooling. The book's published scores are measured on training pictures, because its
-# "validation" set is built without `split="val"`. Here no picture that is scored was ever
-# trained on, nor did it choose the checkpoint, and the last section measures what the mistake hides.
+# "validation" set is built without `split="val"`. Here no picture that is scored was ever trained
+# on, nor did it choose the checkpoint, and the last section measures what the mistake hides.
 #
 # By default this runs on drawn street scenes. On real ones, and with the other network:
 # `python chapters/ch11_unet.py --dataset camvid --data-dir PATH --model segnet`
@@ -115,8 +115,8 @@ print(f"{model.name}: {model.count_params():,} weights at width {settings.width}
 # %% [markdown]
 # ## Training
 #
-# Cross-entropy of every pixel that is not void; Adam with a learning rate that falls along a cosine.
-# The checkpoint with the best mean IoU on the held-out pictures is kept.
+# Cross-entropy of every pixel that is not void; Adam, with a learning rate that falls along a
+# cosine. The checkpoint with the best mean IoU on the held-out pictures is kept.
 
 # %%
 schedule = keras.optimizers.schedules.CosineDecay(2e-3, epochs * len(fitting))

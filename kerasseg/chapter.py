@@ -95,8 +95,11 @@ class Chapter:
         print("\n" + claims_table(self.claims))
         write_atomically(self.output / "claims.json", json.dumps(self.claims, indent=2) + "\n")
         print(f"\nFigures, claims and models are in {self.output}/")
-        broken = [claim["claim"] for claim in self.claims if claim["kind"] == "exact"
-                  and not claim["holds"]]
+        broken = [
+            claim["claim"]
+            for claim in self.claims
+            if claim["kind"] == "exact" and not claim["holds"]
+        ]
         if broken:
             raise SystemExit(f"{self.name}: an exact claim does not hold: {'; '.join(broken)}")
 
@@ -151,9 +154,13 @@ def claims_table(claims):
     """The claims as text, one a line, a mark for those that hold."""
 
     def short(value):
-        return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(
-            value, int
-        ) else str(value)
+        return (
+            f"{value:,.4g}"
+            if isinstance(value, float)
+            else f"{value:,}"
+            if isinstance(value, int)
+            else str(value)
+        )
 
     rows = [("", "claim", "expected", "measured")]
     for claim in claims:

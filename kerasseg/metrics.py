@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasseg.labels import check_ids, inside_classes, not_void, squeeze_channel
+
 
 @keras.saving.register_keras_serializable(package="kerasseg")
 class MeanIoU(keras.metrics.Metric):
@@ -52,12 +54,10 @@ class MeanIoU(keras.metrics.Metric):
         )
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        truth = ops.convert_to_tensor(y_true)
         scores = ops.convert_to_tensor(y_pred)
         self._check_scores(scores)
-        if len(truth.shape) == len(scores.shape) and truth.shape[self.axis] == 1:
-            truth = ops.squeeze(truth, axis=self.axis)
-        self._check_ids(truth)
+        truth = squeeze_channel(ops.convert_to_tensor(y_true), scores, self.axis)
+        check_ids(truth, self.num_classes, self.ignore_class)
         counts = confusion_counts(
             truth,
             ops.argmax(scores, axis=self.axis),
@@ -99,19 +99,6 @@ class MeanIoU(keras.metrics.Metric):
                 f"Received: y_pred.shape={tuple(scores.shape)}"
             )
 
-    def _check_ids(self, truth):
-        ids = concrete(truth)
-        if ids is None:
-            return
-        valid = (ids >= 0) & (ids < self.num_classes)
-        if self.ignore_class is not None:
-            valid |= ids == self.ignore_class
-        if not valid.all():
-            raise ValueError(
-                f"`y_true` must hold class ids 0 to {self.num_classes - 1}, or {self.ignore_class} "
-                f"for void. Received: id={ids[~valid][0]}"
-            )
-
 
 def confusion_counts(truth, prediction, num_classes, ignore_class=255, sample_weight=None):
     """float32 matrix (classes, classes): how often truth i was predicted as j, void left out.
@@ -119,10 +106,7 @@ def confusion_counts(truth, prediction, num_classes, ignore_class=255, sample_we
     A truth outside the classes makes every count NaN.
     """
     truth = ops.cast(truth, "int32")
-    counted = ops.ones_like(truth, dtype="bool")
-    if ignore_class is not None:
-        counted = ops.not_equal(truth, ignore_class)
-    inside = ops.logical_and(truth >= 0, truth < num_classes)
+    counted, inside = not_void(truth, ignore_class), inside_classes(truth, num_classes)
     cell = ops.where(inside, truth * num_classes + ops.cast(prediction, "int32"), 0)
 
     # Integers count exactly beyond 2^24 pixels a batch, where float32 would stand still.
@@ -139,11 +123,3 @@ def confusion_counts(truth, prediction, num_classes, ignore_class=255, sample_we
     counts = ops.reshape(ops.cast(counts, "float32"), (num_classes, num_classes))
     legal = ops.all(ops.logical_or(inside, ops.logical_not(counted)))
     return ops.where(legal, counts, np.nan)
-
-
-def concrete(tensor):
-    """The tensor as a NumPy array, or `None` while a graph is being traced."""
-    try:
-        return ops.convert_to_numpy(tensor)
-    except Exception:
-        return None

@@ -19,3 +19,13 @@ def iou(matrix):
         union = matrix[k, :].sum() + matrix[:, k].sum() - matrix[k, k]
         scores.append(matrix[k, k] / union if union else np.nan)
     return np.array(scores)
+
+
+def cross_entropy(truth, logits, class_weights, ignore_class):
+    """Weighted mean of -log softmax over the pixels that are not void."""
+    total = weight = 0.0
+    for t, scores in zip(truth.ravel(), logits.reshape(-1, logits.shape[-1]).astype("float64")):
+        if t != ignore_class:
+            total -= class_weights[t] * (scores[t] - np.log(np.exp(scores).sum()))
+            weight += class_weights[t]
+    return total / weight

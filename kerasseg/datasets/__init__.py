@@ -31,10 +31,10 @@ def load(
 
             | name | pictures | targets | needs |
             |---|---|---|---|
-            | `digits` | 1,797 digits, 8x8x1 | image, label | nothing |
-            | `street_scenes` | drawn, 192x256x3, 8 classes | label, image, instances, depth | nothing |
-            | `mnist` | 70,000 digits, 28x28x1 | image, label | a download, or `data_dir` |
-            | `camvid` | road scenes, 360x480x3, 11 classes | label, image | `data_dir` |
+            | `digits` | 1,797 digits, 8x8 | image, label | nothing |
+            | `street_scenes` | 672 drawn, 192x256 | label, image, instances, depth | nothing |
+            | `mnist` | 70,000 digits, 28x28 | image, label | a download, or `data_dir` |
+            | `camvid` | 468 or 701 photographs, 360x480 | label, image | `data_dir` |
 
         target: What the second half of a batch is; the first of the set's targets by default.
         image_size: `(height, width)` to resize to: images smoothly, label maps by nearest

@@ -110,7 +110,9 @@ class Dataset:
     def _to_model_input(self, image, target):
         if self.target == "image":
             return to_unit_range(image), to_unit_range(target)
-        return to_unit_range(image), tf.cast(target, tf.int32) if target.dtype.is_integer else target
+        return to_unit_range(image), tf.cast(
+            target, tf.int32
+        ) if target.dtype.is_integer else target
 
 
 def to_unit_range(image):

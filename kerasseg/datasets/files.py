@@ -142,7 +142,5 @@ def read_pair(record, size=(None, None)):
     def read(image_path, label_path):
         return read_image(image_path.decode()), read_label(label_path.decode())
 
-    image, label = tf.numpy_function(
-        read, [record["image"], record["label"]], (tf.uint8, tf.uint8)
-    )
+    image, label = tf.numpy_function(read, [record["image"], record["label"]], (tf.uint8, tf.uint8))
     return tf.ensure_shape(image, (*size, 3)), tf.ensure_shape(label, size)

@@ -5,7 +5,7 @@ ground. Objects are drawn on them in metres; the camera projects them, and a dep
 what is in front. Sun, haze, dusk, blur and sensor noise come last, as in a photograph.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -84,6 +84,10 @@ def steps(rng, first, step, end):
     return np.arange(between(rng, *first), end, between(rng, *step)).tolist()
 
 
+def colour_from(rng, colours, spread=0.06):
+    return colour_near(rng, pick(rng, colours), spread)
+
+
 def side_of(x):
     return 1 if x > 0 else -1
 
@@ -129,6 +133,8 @@ class Plane(NamedTuple):
     def paint(self, mask, colour, brightness=1.0):
         """Paint what nothing nearer hides; the ground is nearer than what would lie below it."""
         seen, canvas = self.visible(mask), self.canvas
+        if not seen.any():
+            return
         colour = np.asarray(brightness, "float32")[..., None] * np.asarray(colour, "float32")
         np.copyto(canvas.image[self.window], colour, where=seen[..., None])
         np.copyto(canvas.label[self.window], canvas.brush[0], where=seen)
@@ -163,43 +169,37 @@ class Canvas:
         self.count += label >= CAR
         self.brush = np.uint8(label), np.uint16(self.count if label >= CAR else 0)
 
-    def pixels(self, top, bottom, left, right):
-        """A window, and how far right and below of the vanishing point its pixels are."""
-        rows = np.clip((int(top), int(bottom) + 2), 0, self.height)
-        columns = np.clip((int(left), int(right) + 2), 0, self.width)
-        x = np.arange(*columns, dtype="float32")[None] + (0.5 - self.centre)
-        y = np.arange(*rows, dtype="float32")[:, None] + (0.5 - self.horizon)
-        return (slice(*rows), slice(*columns)), x, y
+    def pixels(self, xs, heights, depths):
+        """The window around these corners, and its pixels as seen from the vanishing point."""
+        columns = [self.centre + self.focal * x / z for x in xs for z in depths]
+        drop = [CAMERA_HEIGHT - height for height in heights]
+        rows = [self.horizon + self.focal * y / z for y in drop for z in depths]
+        rows, columns = (
+            [min(max(int(end), 0), size) for end in (min(ends), max(ends) + 2)]
+            for ends, size in ((rows, self.height), (columns, self.width))
+        )
+        right = np.arange(*columns, dtype="float32")[None] + (0.5 - self.centre)
+        down = np.arange(*rows, dtype="float32")[:, None] + (0.5 - self.horizon)
+        return (slice(*rows), slice(*columns)), right / self.focal, down / self.focal
 
     def facing(self, x, z, half_width, height):
         """A wall parallel to the picture: u metres right of x, v metres above the ground."""
-        scale = self.focal / z
-        left, right = (self.centre + (x + out) * scale for out in (-half_width, half_width))
-        top, foot = (self.horizon + (CAMERA_HEIGHT - up) * scale for up in (height, 0))
-        window, column, row = self.pixels(top, foot, left, right)
+        window, right, down = self.pixels((x - half_width, x + half_width), (0, height), (z,))
         depth = np.full((1, 1), z, "float32")
-        return Plane(self, window, column / scale - x, CAMERA_HEIGHT - row / scale, depth)
+        return Plane(self, window, right * z - x, CAMERA_HEIGHT - down * z, depth)
 
     def receding(self, x, near, far, height):
         """A wall along the street: u metres beyond `near`, v metres above the ground."""
-        scale = self.focal / max(near, NEAREST)
-        ends = sorted((self.centre + x * scale, self.centre + x * self.focal / far))
-        top = self.horizon - max(height - CAMERA_HEIGHT, 0.0) * scale
-        window, column, row = self.pixels(top, self.horizon + CAMERA_HEIGHT * scale, *ends)
-        depth = self.focal * x / np.where(column * x > 0, column, x)
-        return Plane(self, window, depth - near, CAMERA_HEIGHT - row * depth / self.focal, depth)
+        window, right, down = self.pixels((x,), (0, height), (max(near, NEAREST), far))
+        depth = x / np.where(right * x > 0, right, x)
+        return Plane(self, window, depth - near, CAMERA_HEIGHT - down * depth, depth)
 
     def lying(self, x, z, half_width, half_length):
         """A piece of the ground: u metres right of x, v metres beyond z."""
-        near, far = max(z - half_length, NEAREST), min(z + half_length, SKY_DEPTH)
-        top, foot = (self.horizon + CAMERA_HEIGHT * self.focal / end for end in (far, near))
-        left, right = (
-            self.centre + self.focal * pull((x + out) / near, (x + out) / far)
-            for pull, out in ((min, -half_width), (max, half_width))
-        )
-        window, column, row = self.pixels(max(top, self.horizon + 1), foot, left, right)
-        depth = CAMERA_HEIGHT * self.focal / row
-        return Plane(self, window, column * depth / self.focal - x, depth - z, depth)
+        ends = max(z - half_length, NEAREST), min(z + half_length, SKY_DEPTH)
+        window, right, down = self.pixels((x - half_width, x + half_width), (0,), ends)
+        depth = CAMERA_HEIGHT / np.maximum(down, 1e-6)
+        return Plane(self, window, right * depth - x, depth - z, depth)
 
     def cast_shadow(self, x, z, half_width, half_length, strength=0.5):
         plane = self.lying(x, z, half_width, half_length)
@@ -208,10 +208,6 @@ class Canvas:
     def sunlit(self, x):
         """How bright a wall beside the street at x is."""
         return 1.0 - 0.3 * self.light.sun * side_of(x)
-
-    def minimum(self, radius, z):
-        """At least this radius, and more than half a pixel."""
-        return max(radius, 0.55 * z / self.focal)
 
 
 def plan_street(rng):
@@ -223,13 +219,12 @@ def plan_street(rng):
 
 def paint_sky(canvas):
     light, rng = canvas.light, canvas.rng
-    window, column, row = canvas.pixels(0, canvas.horizon, 0, canvas.width)
-    up = np.clip(-row / canvas.horizon, 0, 1)[..., None]
-    glow = 0.15 * light.sun * (column / canvas.width)[..., None]
-    sky = (1 - up + glow) * np.float32(light.horizon) + up * np.float32(light.zenith)
-    near = 1 / (0.3 + up[..., 0])
-    plane = Plane(canvas, window, column * near, 1.3 * canvas.horizon * near, None)
-    clouds = plane.noise(canvas.width * between(rng, 0.008, 0.016))
+    window, right, down = canvas.pixels((-1e3, 1e3), (CAMERA_HEIGHT, 1e3), (1,))
+    up = np.maximum(-2 * down, 0)[..., None]
+    sky = np.float32(light.horizon) * (1 - up + 0.15 * light.sun * right[..., None])
+    sky += np.float32(light.zenith) * up
+    far = 1 / (0.3 + up[..., 0])
+    clouds = Plane(canvas, window, right * far, 0.6 * far, None).noise(between(rng, 0.008, 0.016))
     cover = np.clip(1.8 * clouds + between(rng, -0.4, 0.4), 0, 0.8)[..., None]
     canvas.image[window] = sky + cover * (np.float32(colour_near(rng, light.horizon)) - sky)
 
@@ -241,7 +236,7 @@ def paint_ground(canvas, street):
     plane = canvas.lying(0.0, 0.0, 1e4, SKY_DEPTH)
     rough = 1 + 0.3 * plane.noise(0.06) + 0.25 * plane.noise(0.4)
     canvas.begin(ROAD)
-    plane.paint(plane.v > 0, colour_near(rng, pick(rng, METALS[:3]), 0.02), rough)
+    plane.paint(plane.v > 0, colour_from(rng, METALS[:3], 0.02), rough)
     walk = (plane.u < left) | (plane.u > right)
     slabs = (plane.u % 0.8 < 0.05) | (plane.v % 0.8 < 0.05)
     plane.paint(walk, colour_near(rng, STONE, 0.04), 0.85 * rough - 0.15 * slabs)
@@ -273,52 +268,36 @@ def paint_backdrop(canvas, street):
     plane = canvas.facing(0.0, street.end, 400.0, 30.0)
     outline = plane._replace(u=plane.u - plane.u % 9 if built else plane.u, v=0 * plane.v)
     skyline = between(rng, 6, 14) * (1 + outline.noise(18.0 if built else 3.0))
-    colour = colour_near(rng, pick(rng, PAINTS[:4] if built else LEAVES))
+    colour = colour_from(rng, PAINTS[:4] if built else LEAVES)
     plane.paint(plane.v < skyline, colour, 1 + 0.5 * plane.noise(1.6))
 
 
-class HouseStyle(NamedTuple):
-    wall: np.ndarray
-    roof: np.ndarray
-    pitch: float
-    storey: float
-    glazed: float
-
-
-def choose_house(rng):
-    wall, roof = (0.6 * colour_near(rng, pick(rng, PAINTS)) + 0.4 * STONE for _ in range(2))
-    return HouseStyle(
-        wall, roof, between(rng, 1.6, 3.2), between(rng, 2.8, 3.6), 0.3 + 0.6 * rng.random()
-    )
-
-
-def paint_facade(plane, style, outline, brightness):
+def paint_facade(plane, outline, brightness, wall, pitch, storey, glazed):
     """A wall with rows of windows, some of them lit at dusk."""
     light = plane.canvas.light
-    plane.paint(outline, style.wall, brightness * (1 + 0.25 * plane.noise(0.2)))
-    across, up = plane.u % style.pitch, plane.v % style.storey
-    pane = abs(across / style.pitch - 0.5) < style.glazed / 2
-    pane = outline & pane & (abs(up / style.storey - 0.55) < 0.3)
+    plane.paint(outline, wall, brightness * (1 + 0.25 * plane.noise(0.2)))
+    across, up = plane.u % pitch, plane.v % storey
+    pane = (abs(across / pitch - 0.5) < glazed / 2) & (abs(up / storey - 0.55) < 0.3)
     mood = plane._replace(u=plane.u - across, v=plane.v - up).noise(0.62)
-    plane.paint(pane, light.horizon, 0.4 + 0.5 * mood)
+    plane.paint(outline & pane, light.horizon, 0.4 + 0.5 * mood)
     if light.dusk:
-        plane.paint(pane & (mood > 0.25), GLOW)
+        plane.paint(outline & pane & (mood > 0.25), GLOW)
 
 
 def paint_house(canvas, x, near, length, height, rise):
     """The wall along the street, the one that faces us, and the ridge of the roof behind it."""
-    style, middle = choose_house(canvas.rng), x + 6.0 * side_of(x)
+    rng, middle = canvas.rng, x + 6.0 * side_of(x)
+    wall, roof = (0.6 * colour_from(rng, PAINTS) + 0.4 * STONE for _ in range(2))
+    style = wall, between(rng, 1.6, 3.2), between(rng, 2.8, 3.6), between(rng, 0.3, 0.9)
     flank = canvas.receding(x, near, near + length, height + rise)
     gable = height + rise * (1 - abs(2 * flank.u / length - 1))
-    inside = (flank.u >= 0) & (flank.u <= length)
-    flank.paint(inside & (flank.v < gable), style.roof, 0.5)
-    paint_facade(flank, style, inside & (flank.v < gable - 0.3), canvas.sunlit(x))
+    flank.paint(flank.box(0, length, -1, gable), roof, 0.5)
+    paint_facade(flank, flank.box(0, length, -1, gable - 0.3), canvas.sunlit(x), *style)
     if near > NEAREST:
         front = canvas.facing(middle, near, 6.0, height)
-        paint_facade(front, style, (front.v < height) & (abs(front.u) < 6), 0.85)
+        paint_facade(front, front.box(-6, 6, -1, height), 0.85, *style)
         ridge = canvas.facing(middle, near + length / 2, 6.0, height + rise)
-        tiles = 0.8 + 0.3 * (ridge.v % 0.5)
-        ridge.paint((ridge.v < height + rise) & (abs(ridge.u) < 6), style.roof, tiles)
+        ridge.paint(ridge.box(-6, 6, -1, height + rise), roof, 0.8 + 0.3 * (ridge.v % 0.5))
 
 
 def paint_poster(canvas, x, near):
@@ -326,7 +305,7 @@ def paint_poster(canvas, x, near):
     rng = canvas.rng
     plane = canvas.receding(x - 0.1 * side_of(x), near, near + 3, 4.0)
     board = plane.box(0.3, 2.7, between(rng, 1.5, 2.5), 3.6)
-    plane.paint(board, colour_near(rng, pick(rng, PLATES)), 1 + 0.5 * plane.noise(0.4))
+    plane.paint(board, colour_from(rng, PLATES), 1 + 0.5 * plane.noise(0.4))
 
 
 def paint_houses(canvas, street, x):
@@ -346,23 +325,14 @@ def paint_houses(canvas, street, x):
 def paint_tree(canvas, x, z):
     rng, sun = canvas.rng, canvas.light.sun
     canvas.begin(VEGETATION)
-    crown, trunk = between(rng, 1.4, 2.8), between(rng, 1.8, 3.0)
+    crown, trunk = between(rng, 1.2, 2.5), between(rng, 1.8, 3.0)
     plane = canvas.facing(x, z, 1.2 * crown, trunk + 2.6 * crown)
     plane.paint((abs(plane.u) < 0.15) & (plane.v < trunk + 1), BARK, 1 + 2 * sun * plane.u)
     bumps = plane.noise(0.16)
     reach = (plane.u / crown) ** 2 + ((plane.v - trunk - 1.1 * crown) / (1.3 * crown)) ** 2
     light = 0.9 + 0.3 * sun * plane.u / crown + 0.9 * bumps
-    plane.paint(reach + 0.9 * bumps < 0.85, colour_near(rng, pick(rng, LEAVES)), light)
+    plane.paint(reach + 0.9 * bumps < 0.85, colour_from(rng, LEAVES), light)
     canvas.cast_shadow(x - sun * crown, z, crown, 1.2, 0.35)
-
-
-def paint_hedge(canvas, x, near, length):
-    rng, height = canvas.rng, between(canvas.rng, 0.9, 2.2)
-    canvas.begin(VEGETATION)
-    plane = canvas.receding(x, near, near + length, height + 0.5)
-    bumps = plane.noise(0.16)
-    mask = (plane.v < height + 0.5 * bumps) & (plane.u > 0) & (plane.u < length)
-    plane.paint(mask, colour_near(rng, pick(rng, LEAVES)), canvas.sunlit(x) + 0.8 * bumps)
 
 
 class CarShape(NamedTuple):
@@ -378,7 +348,7 @@ def choose_car(rng, oncoming):
     van = rng.random() < 0.15
     roof = between(rng, 1.9, 2.3) if van else between(rng, 1.4, 1.65)
     bonnet = between(rng, 0.9, 1.2) if oncoming else between(rng, 0.1, 0.7)
-    paint = colour_near(rng, pick(rng, PAINTS), 0.08)
+    paint = colour_from(rng, PAINTS, 0.08)
     return CarShape(
         paint, between(rng, 3.8, 4.8), roof, 0.58 * roof, 0.15 if van else bonnet, oncoming
     )
@@ -387,7 +357,7 @@ def choose_car(rng, oncoming):
 def paint_car_side(plane, car, brightness):
     """A car along u, from the end that we see."""
     start, end = car.bonnet, car.length - (0.4 if car.oncoming else 1.0)
-    slope = 0.7 * np.clip(plane.v - car.belt, 0, None)
+    slope = 0.7 * np.maximum(plane.v - car.belt, 0)
     cabin = plane.box(start, end - slope, 0.28, car.roof)
     body = plane.box(0.0, car.length, 0.28, car.belt) | cabin
     plane.paint(body, car.paint, brightness * (0.75 + 0.3 * plane.v))
@@ -402,7 +372,7 @@ def paint_car_end(canvas, x, z, car):
     """The end that we see: the cabin with its window, then body, tyres and lamps."""
     light = canvas.light
     cabin = canvas.facing(x, z + car.bonnet, 0.9, car.roof)
-    cabin.paint(cabin.box(-0.88, 0.88, 0.3, car.roof), car.paint, 0.95)
+    cabin.paint(cabin.box(-0.9, 0.9, 0.3, car.roof), car.paint, 0.95)
     pane = cabin.box(-0.76, 0.76, car.belt, car.roof - 0.13)
     cabin.paint(pane, light.horizon, 0.2 + 0.2 * cabin.v)
     body = canvas.facing(x, z, 0.9, car.belt)
@@ -439,7 +409,7 @@ def paint_person(canvas, x, z):
     size, stride = between(rng, 0.7, 1.1), between(rng, 0.02, 0.25)
     plane = canvas.facing(x, z, 0.45 * size, 1.75 * size)
     plane = plane._replace(u=plane.u / size, v=plane.v / size)
-    coat, trousers, hair = (colour_near(rng, pick(rng, PAINTS)) for _ in range(3))
+    coat, trousers, hair = (colour_from(rng, PAINTS) for _ in range(3))
     light, out = 0.9 + sun * plane.u, abs(plane.u)
     plane.paint(
         (abs(out - 0.08 - stride * (0.85 - plane.v)) < 0.08) & (plane.v < 0.9), trousers, light
@@ -453,7 +423,7 @@ def paint_person(canvas, x, z):
 
 def paint_pole(canvas, x, z, height, radius):
     canvas.begin(POLE)
-    radius = canvas.minimum(radius, z)
+    radius = max(radius, 0.55 * z / canvas.focal)
     plane = canvas.facing(x, z, radius, height)
     light = 0.85 + 0.4 * canvas.light.sun * plane.u / radius
     plane.paint((abs(plane.u) < radius) & (plane.v < height), pick(canvas.rng, METALS), light)
@@ -461,7 +431,7 @@ def paint_pole(canvas, x, z, height, radius):
 
 def paint_lamp(canvas, x, z):
     """A street lamp whose arm reaches over the road."""
-    height, thick = between(canvas.rng, 4.5, 7.0), canvas.minimum(0.05, z)
+    height, thick = between(canvas.rng, 4.5, 7.0), max(0.05, 0.55 * z / canvas.focal)
     paint_pole(canvas, x, z, height, 0.08)
     plane = canvas.facing(x - 0.6 * side_of(x), z, 0.8, height + thick)
     plane.paint((abs(plane.v - height) < thick) & (abs(plane.u) < 0.6), GREY)
@@ -484,7 +454,7 @@ def paint_sign(canvas, x, z):
     canvas.begin(SIGN)
     plane = canvas.facing(x, z - 0.05, 2 * size, height + size)
     shape = pick(rng, SIGN_SHAPES)(plane.u / size, (plane.v - height) / size)
-    plate = colour_near(rng, pick(rng, (*PLATES, GREY)))
+    plate = colour_from(rng, (*PLATES, GREY))
     plane.paint(shape < 1, plate)
     plane.paint(shape < 0.6, pick(rng, (WHITE, WHITE, plate)))
 
@@ -496,9 +466,7 @@ def paint_pavement(canvas, street, kerb, front):
         paint_lamp(canvas, kerb + 0.4 * out, z)
     for z in steps(rng, (4, 16), (7, 16), street.end):
         if rng.random() < 0.8 - 0.6 * street.town:
-            paint_tree(canvas, front - 0.6 * out, z)
-        if rng.random() < 0.5 - 0.5 * street.town:
-            paint_hedge(canvas, front, z, between(rng, 3, 8))
+            paint_tree(canvas, kerb + 0.9 * out, z)
     for _ in range(int(rng.integers(3))):
         paint_sign(canvas, kerb + 0.4 * out, between(rng, 6, 30))
     for _ in range(int(rng.integers(7))):
@@ -592,31 +560,26 @@ def draw_scene(seed, height=HEIGHT, width=WIDTH):
 
 
 class StreetScenes(tfds.core.GeneratorBasedBuilder):
-    """Drawn street scenes as a TFDS dataset.
-
-    Picture `i` of the splits train, validation and test is `draw_scene((0, i))`,
-    `draw_scene((1, i))` and `draw_scene((2, i))`, in this order on disk.
-    """
+    """TBD"""
 
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First release."}
-    SIZES = {"train": 480, "validation": 96, "test": 96}  # noqa: RUF012
+    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    SIZES: ClassVar = {"train": 480, "validation": 96, "test": 96}
 
     def _info(self):
-        return self.dataset_info_from_configs(
-            description=DESCRIPTION,
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=(HEIGHT, WIDTH, 3), doc="RGB"),
-                    "label": tfds.features.Image(shape=(HEIGHT, WIDTH, 1), doc="class, 255: void"),
-                    "instances": tfds.features.Image(
-                        shape=(HEIGHT, WIDTH, 1), dtype="uint16", doc="1 … n, 0: none"
-                    ),
-                    "depth": tfds.features.Image(
-                        shape=(HEIGHT, WIDTH, 1), dtype="uint16", doc="centimetres"
-                    ),
-                }
-            ),
+        def image(channels, dtype="uint8"):
+            return tfds.features.Image(shape=(HEIGHT, WIDTH, channels), dtype=dtype)
+
+        features = {
+            "image": image(3),
+            "label": image(1),
+            "instances": image(1, "uint16"),
+            "depth": image(1, "uint16"),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.__doc__,
+            features=tfds.features.FeaturesDict(features),
             disable_shuffling=True,
         )
 
@@ -629,12 +592,5 @@ class StreetScenes(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split, size):
         for index in range(size):
             scene = draw_scene((split, index))
-            yield (
-                index,
-                {
-                    "image": scene["image"],
-                    "label": scene["label"][..., None],
-                    "instances": scene["instances"][..., None],
-                    "depth": np.rint(100 * scene["depth"]).astype("uint16")[..., None],
-                },
-            )
+            scene["depth"] = np.rint(100 * scene["depth"]).astype("uint16")
+            yield index, {name: a.reshape(HEIGHT, WIDTH, -1) for name, a in scene.items()}

@@ -7,8 +7,8 @@ from kerasseg.layers.windows import (
     may_be_equal,
     place_windows,
     position_dtype,
-    standardize_pair,
     standardize_padding,
+    standardize_pair,
 )
 
 

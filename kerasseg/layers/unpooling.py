@@ -9,6 +9,7 @@ from keras import ops
 from kerasseg.layers.windows import (
     WindowLayer,
     ceil_divide,
+    may_be_equal,
     pad_along,
     place_windows,
     spanned_size,

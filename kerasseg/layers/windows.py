@@ -168,9 +168,7 @@ def pad_along(x, axes, pads, value):
 def position_dtype(pool_size):
     """The smallest unsigned integer type that counts the positions in a window."""
     positions = pool_size[0] * pool_size[1]
-    return next(
-        f"uint{bits}" for bits in (8, 16, 32) if positions <= 2**bits
-    )
+    return next(f"uint{bits}" for bits in (8, 16, 32) if positions <= 2**bits)
 
 
 def may_be_equal(shape, other):

@@ -63,9 +63,7 @@ def segnet(
 
     for stage in (5, 4, 3, 2, 1):
         argmax, before = pooled_away.pop()
-        x = MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")(
-            x, argmax, like=before
-        )
+        x = MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")(x, argmax, like=before)
         x = convs(x, DECODER[stage - 1], width, f"decoder{stage}")
 
     return keras.Model(

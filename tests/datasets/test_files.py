@@ -102,7 +102,9 @@ def test_published_lists_pair_files_whatever_their_root(camvid_dir):
 
 
 def test_list_that_names_a_missing_file_is_refused_with_its_line(camvid_dir):
-    (camvid_dir / "val.txt").write_text("val/val_00.png valannot/val_00.png\nval/x.png valannot/x.png")
+    (camvid_dir / "val.txt").write_text(
+        "val/val_00.png valannot/val_00.png\nval/x.png valannot/x.png"
+    )
     with pytest.raises(FileNotFoundError, match=r"val.txt, line 2 names .*val/x.png"):
         load(camvid_dir)
 

@@ -1,0 +1,74 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kerasseg.layers import CenterCropLike, PadToMultiple
+
+
+def mirrored(x, padded):
+    """The reference: walk over the map and turn round at its ends."""
+    before, position, step, walk = (padded - len(x)) // 2, 0, -1, []
+    for _ in range(before):
+        position, step = turn(position, step, len(x))
+        walk.append(position)
+    walk = walk[::-1]
+    position, step = 0, 1
+    while len(walk) < padded:
+        walk.append(position)
+        position, step = turn(position, step, len(x))
+    return [x[i] for i in walk]
+
+
+def turn(position, step, size):
+    if size == 1:
+        return 0, step
+    if not 0 <= position + step < size:
+        step = -step
+    return position + step, step
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 9])
+def test_pads_by_a_mirror_that_repeats(size):
+    row = np.arange(1.0, size + 1)
+    padded = -(-size // 8) * 8
+    result = ops.convert_to_numpy(PadToMultiple(8)(row.reshape(1, 1, size, 1)))
+    assert result.shape == (1, 8, padded, 1)
+    np.testing.assert_array_equal(result[0, 3, :, 0], mirrored(row, padded))
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 9, 3), (1, 1, 2, 4), (2, 8, 4, 1)])
+def test_cropping_undoes_padding(shape, rng):
+    x = rng.normal(size=shape).astype("float32")
+    np.testing.assert_array_equal(CenterCropLike()(PadToMultiple(4)(x), x), x)
+
+
+def test_channels_first_pads_the_last_two_axes(rng):
+    x = rng.normal(size=(2, 3, 5, 6)).astype("float32")
+    first = PadToMultiple(4, data_format="channels_first")(x)
+    last = PadToMultiple(4)(np.moveaxis(x, 1, -1))
+    np.testing.assert_array_equal(first, np.moveaxis(ops.convert_to_numpy(last), -1, 1))
+
+
+def test_sizes_known_only_at_run_time_give_the_same(rng):
+    image = keras.Input((None, None, 2))
+    model = keras.Model(image, PadToMultiple(16)(image))
+    assert model.output_shape == (None, None, None, 2)
+    for size in ((5, 40), (16, 17)):
+        x = rng.normal(size=(3, *size, 2)).astype("float32")
+        np.testing.assert_array_equal(model.predict(x, verbose=0), PadToMultiple(16)(x))
+
+
+def test_symbolic_shape_rounds_up():
+    assert PadToMultiple(16)(keras.Input((17, 32, 3))).shape == (None, 32, 32, 3)
+
+
+@pytest.mark.parametrize("multiple", [0, -2, 1.5])
+def test_a_multiple_that_cannot_be_is_named(multiple):
+    with pytest.raises(ValueError, match=f"Received: multiple={multiple}"):
+        PadToMultiple(multiple)
+
+
+def test_config_round_trip():
+    config = PadToMultiple(6, data_format="channels_first", name="p").get_config()
+    assert PadToMultiple.from_config(config).get_config() == config

@@ -1,0 +1,108 @@
+"""Settings, claims and the output folder of a chapter."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from kerasseg.chapter import Chapter
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    def make(*words, **settings):
+        words = words if "--output" in words else (*words, "--output", str(tmp_path / "out"))
+        monkeypatch.setattr(sys, "argv", ["chapter.py", *words])
+        defaults = {"epochs": 20, "image_size": (96, 128), "data_dir": None, "dataset": "digits"}
+        return Chapter(
+            "ch00_test",
+            "A test",
+            quick={"epochs": 1},
+            full={"epochs": 300, "dataset": "mnist"},
+            choices={"dataset": ("digits", "mnist")},
+            **{**defaults, **settings},
+        )
+
+    return make
+
+
+def test_settings_are_the_defaults_without_arguments(make):
+    settings = make().settings
+    assert (settings.epochs, settings.image_size, settings.quick) == (20, (96, 128), False)
+
+
+def test_the_command_line_wins_over_quick_which_wins_over_the_defaults(make):
+    assert make("--quick").settings.epochs == 1
+    assert make("--quick", "--epochs", "3").settings.epochs == 3
+    assert make("--full").settings.dataset == "mnist"
+
+
+def test_image_size_takes_height_and_width(make):
+    assert make("--image-size", "30", "40").settings.image_size == (30, 40)
+
+
+def test_an_unknown_choice_is_refused_with_the_choices(make, capsys):
+    with pytest.raises(SystemExit):
+        make("--dataset", "letters")
+    assert "choose from" in capsys.readouterr().err
+
+
+def test_in_a_notebook_the_kernels_own_arguments_are_ignored(make, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipykernel", None)
+    assert make("--epochs", "7").settings.epochs == 20
+
+
+def test_nothing_is_written_before_there_is_something_to_write(make, tmp_path):
+    make()
+    assert not (tmp_path / "out").exists()
+
+
+def test_claims_are_written_as_the_design_says(make, tmp_path):
+    chapter = make()
+    chapter.exact("a count", measured=np.int64(3), expected=3, source="paper", unit="weights")
+    chapter.empirical(
+        "a score",
+        measured=np.float32(0.5),
+        expected="above 0.9",
+        holds=False,
+        spread=0.1,
+        source="book",
+    )
+    chapter.finish()
+    exact, empirical = json.loads((tmp_path / "out" / "claims.json").read_text())
+    assert exact == {
+        "chapter": "ch00_test",
+        "claim": "a count",
+        "kind": "exact",
+        "expected": 3,
+        "measured": 3,
+        "spread": None,
+        "unit": "weights",
+        "holds": True,
+        "source": "paper",
+    }
+    assert (empirical["holds"], empirical["spread"], empirical["kind"]) == (False, 0.1, "empirical")
+
+
+def test_an_exact_claim_that_does_not_hold_fails_the_script_after_writing(make, tmp_path, capsys):
+    chapter = make()
+    chapter.exact("two and two", measured=5, expected=4, source="arithmetic")
+    with pytest.raises(SystemExit, match="does not hold: two and two"):
+        chapter.finish()
+    assert json.loads((tmp_path / "out" / "claims.json").read_text())[0]["holds"] is False
+    assert "FAILS" in capsys.readouterr().out
+
+
+def test_a_tolerance_lets_a_measurement_differ_by_as_much(make):
+    chapter = make()
+    for measured in (1.05, 1.2, float("nan")):
+        chapter.exact("near", measured=measured, expected=1.0, tolerance=0.1, source="")
+    assert [claim["holds"] for claim in chapter.claims] == [True, False, False]
+
+
+def test_a_figure_is_saved_with_its_caption(make, tmp_path, capsys):
+    make().figure(Figure(), "picture", "What it shows.")
+    assert (tmp_path / "out" / "picture.png").stat().st_size > 0
+    assert "What it shows." in capsys.readouterr().out

@@ -1,0 +1,68 @@
+"""Every chapter runs with `--quick` and leaves its figures, its claims and a model that loads."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import environment
+
+CHAPTERS = sorted((Path(__file__).parents[1] / "chapters").glob("ch*.py"))
+VARIANTS = [(path, ()) for path in CHAPTERS]
+VARIANTS += [(path, ("--model", "segnet")) for path in CHAPTERS if path.stem == "ch11_unet"]
+
+
+def run(script, *words):
+    result = subprocess.run(
+        [sys.executable, script, *map(str, words)],
+        env={**environment("tensorflow"), "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
+    return result.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "words"), VARIANTS, ids=lambda value: getattr(value, "stem", None)
+)
+def test_chapter_runs_and_every_exact_claim_holds(path, words, scenes_dir, tmp_path):
+    text = path.read_text()
+    if "street_scenes" in text:
+        words = (*words, "--data-dir", scenes_dir)
+    printed = run(path, "--quick", "--output", tmp_path, *words)
+
+    claims = json.loads((tmp_path / "claims.json").read_text())
+    assert {claim["chapter"] for claim in claims} == {path.stem}
+    assert all(claim["holds"] for claim in claims if claim["kind"] == "exact")
+    assert any(claim["kind"] == "exact" for claim in claims)
+    figures = list(tmp_path.glob("*.png"))
+    assert len(figures) == text.count("chapter.figure(")
+    assert all(f"Figure {figure}" in printed for figure in figures)
+
+    (model,) = tmp_path.glob("*.keras")
+    load = f"import kerasseg, keras; print(keras.saving.load_model({str(model)!r}).name)"
+    result = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapter_is_a_page_of_cells_that_names_its_book_section(path):
+    text = path.read_text()
+    assert text.startswith("# %% [markdown]\n# # Chapter ")
+    assert "# Book: chapter " in text
+    assert text.count("# %% [markdown]\n# ##") >= 4
+    assert "sys.argv" not in text
+
+
+def test_wrong_arguments_end_with_one_clear_error_and_no_output(tmp_path):
+    script = next(path for path in CHAPTERS if path.stem == "ch11_unet")
+    words = ("--dataset", "camvid", "--data-dir", tmp_path, "--output", tmp_path / "out")
+    result = subprocess.run(
+        [sys.executable, script, *map(str, words)], capture_output=True, text=True
+    )
+    assert result.returncode != 0
+    assert result.stderr.strip().splitlines()[-1].startswith("FileNotFoundError: No images in")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,52 @@
+"""Figures show what was scored, in the colours of the classes."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from kerasseg import figures
+
+COLOURS = np.array([(10, 20, 30), (40, 50, 60), (70, 80, 90)], "uint8")
+
+
+def test_paint_gives_each_id_its_colour_and_void_black():
+    painted = figures.paint(np.array([[0, 2, 255]]), COLOURS)
+    np.testing.assert_allclose(painted * 255, [[COLOURS[0], COLOURS[2], (0, 0, 0)]])
+
+
+def test_predictions_are_void_where_the_truth_is():
+    truth = np.array([[[0, 255, 1]]])
+    guess = np.array([[[0, 2, 2]]])
+    figure = figures.predictions(np.zeros((1, 1, 3, 3)), truth, guess, "abc", COLOURS)
+    shown = figure.axes[2].images[0].get_array()
+    np.testing.assert_allclose(shown * 255, [[COLOURS[0], (0, 0, 0), COLOURS[2]]])
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["a", "b", "c", "void (not scored)"]
+
+
+def test_learning_curves_have_training_and_held_out_lines():
+    history = SimpleNamespace(epoch=[0, 1], history={"loss": [3, 2], "val_loss": [4, 3]})
+    (axes,) = figures.learning_curves(history, ["loss"]).axes
+    assert [line.get_label() for line in axes.lines] == ["training", "held out"]
+    np.testing.assert_array_equal(axes.lines[1].get_ydata(), [4, 3])
+
+
+def test_image_rows_has_a_row_a_name_and_shows_grey_as_grey():
+    rows = {"first": np.full((3, 4, 5, 1), 0.5), "second": np.zeros((3, 4, 5, 3))}
+    figure = figures.image_rows(rows)
+    assert len(figure.axes) == 6
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), np.full((4, 5, 3), 0.5))
+
+
+def test_bars_are_ordered_by_share():
+    figure = figures.per_class_bars([0.1, np.nan, 0.3], [0.2, 0.7, 0.1], "abc", COLOURS)
+    left, right = figure.axes
+    assert [bar.get_width() for bar in left.patches] == [0.3, 0.1, 0.0]
+    np.testing.assert_allclose([bar.get_width() for bar in right.patches], [10, 20, 70])
+
+
+def test_scatter_names_every_class_at_its_median():
+    points = np.array([[0, 0], [2, 2], [10, 0]])
+    figure = figures.scatter(points, np.array([0, 0, 2]), "abc", COLOURS)
+    texts = [(text.get_text(), text.get_position()) for text in figure.axes[0].texts]
+    assert texts == [("a", (1, 1)), ("c", (10, 0))]

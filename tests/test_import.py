@@ -1,0 +1,71 @@
+"""`import kerasseg` is light, runs on any backend, and registers what a saved model can hold."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import environment
+
+HEAVY = {"tensorflow_datasets", "matplotlib", "sklearn", "kerasseg.datasets"}
+# `import keras` itself loads Matplotlib and scikit-learn where they are installed.
+ADDED = (
+    "import sys, keras; before = set(sys.modules);"
+    "import kerasseg; print(*set(sys.modules) - before)"
+)
+
+
+def run(script, backend="tensorflow"):
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment(backend),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
+
+
+def test_what_is_not_needed_is_not_imported():
+    assert not HEAVY & set(run(ADDED))
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_tensorflow_is_not_imported_under_another_backend(backend):
+    pytest.importorskip(backend)
+    loaded = run("import sys, kerasseg; print(*sys.modules)", backend)
+    assert "tensorflow" not in loaded
+    assert not HEAVY & set(run(ADDED, backend))
+
+
+def test_every_registrable_class_is_registered_by_the_import():
+    script = (
+        "import inspect, kerasseg, keras\n"
+        "for module in (kerasseg.layers, kerasseg.losses, kerasseg.metrics):\n"
+        "    for name, item in inspect.getmembers(module, inspect.isclass):\n"
+        "        if item.__module__.startswith('kerasseg'):\n"
+        "            assert keras.saving.get_registered_object(f'kerasseg>{name}') is item, name\n"
+        "            print(name)\n"
+    )
+    assert {"MaxPoolingWithArgmax2D", "MaxUnpooling2D", "MeanIoU", "CrossEntropy"} <= set(
+        run(script)
+    )
+
+
+def test_parts_that_load_on_first_use_are_reached_by_their_name():
+    assert run("import kerasseg; print(kerasseg.datasets.load.__name__)") == ["load"]
+
+
+def test_a_name_that_is_not_there_says_so():
+    import kerasseg
+
+    with pytest.raises(AttributeError, match="no attribute 'datasetz'"):
+        kerasseg.datasetz  # noqa: B018
+
+
+def test_version_is_that_of_the_installed_package():
+    from importlib.metadata import version
+
+    import kerasseg
+
+    assert kerasseg.__version__ == version("kerasseg")
