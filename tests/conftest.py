@@ -1,4 +1,4 @@
-"""Fixtures for the whole suite: small data made here, real data where it lies beside the project."""
+"""Fixtures of the whole suite: small data made here, real data where it lies beside us."""
 
 import os
 from pathlib import Path

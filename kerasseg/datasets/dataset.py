@@ -19,8 +19,8 @@ class Source:
     Attributes:
         splits: {"train", "validation" and, where there is one, "test": `tf.data.Dataset`}, of
             known length.
-        read: From a record, a dict of tensors, to {"image": (height, width, channels), uint8 or float32 in [0, 1],
-            "label": a class id or a uint8 map of ids, ...: further targets}.
+        read: From a record, a dict of tensors, to {"image": (height, width, channels), uint8 or
+            float32 in [0, 1], "label": a class id or a uint8 map of ids, ...: further targets}.
         targets: The names that `target` may take; the first is the default.
         class_names: One name a class id.
         colours: uint8 array (classes, 3).
@@ -109,10 +109,10 @@ class Dataset:
 
     def _to_model_input(self, image, target):
         if self.target == "image":
-            return to_unit_range(image), to_unit_range(target)
-        return to_unit_range(image), tf.cast(
-            target, tf.int32
-        ) if target.dtype.is_integer else target
+            target = to_unit_range(target)
+        elif target.dtype.is_integer:
+            target = tf.cast(target, tf.int32)
+        return to_unit_range(image), target
 
 
 def to_unit_range(image):

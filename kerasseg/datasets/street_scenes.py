@@ -1,8 +1,8 @@
 """Street scenes drawn by NumPy: pictures, label maps, instances and depth, without a download.
 
-A scene is made of planes: walls that face the camera, walls that run along the street, and the
-ground. Objects are drawn on them in metres; the camera projects them, and a depth buffer decides
-what is in front. Sun, haze, dusk, blur and sensor noise come last, as in a photograph.
+A scene is made of planes: walls that face the camera, walls along the street, and the ground.
+Objects are drawn on them in metres; the camera projects them, a depth buffer decides what is in
+front, and sun, haze, dusk, blur and sensor noise come last, as in a photograph.
 """
 
 from typing import ClassVar, NamedTuple
@@ -33,7 +33,7 @@ SKINS = palette("d9a88a b37a57 6b452e") / 255
 PLATES = palette("bf1414 1a3899 d9b31a 1a6638") / 255
 METALS = palette("73757a 474a4d 9e9e99 334238") / 255
 WHITE, GREY, DARK = palette("e0e0db 737578 0f0f12") / 255
-STONE, BARK, LAMP_RED = palette("a39c8c 3d2e21 bf140f") / 255
+STONES, BARK, LAMP_RED = np.split(palette("a39c8c 3d2e21 bf140f") / 255, 3)
 GLOW = (2.0, 1.6, 0.9)  # brighter than white, so that it shines at dusk
 
 
@@ -58,9 +58,8 @@ LIGHTS = (
 
 
 class Street(NamedTuple):
-    """What stands where across the street, in metres right of the camera."""
+    """What stands where across the street, in metres right of the camera; our side first."""
 
-    hand: int  # 1: cars drive on the right
     kerbs: tuple
     fronts: tuple
     town: float  # 0: houses in a park, 1: walls of buildings
@@ -75,17 +74,14 @@ def pick(rng, options):
     return options[int(rng.integers(len(options)))]
 
 
-def colour_near(rng, colour, spread=0.06):
-    return between(rng, 0.8, 1.2) * np.asarray(colour) + spread * (2 * rng.random(3) - 1)
+def colour_near(rng, colours, spread=0.06):
+    """One of the colours, made lighter or darker and a little different."""
+    return between(rng, 0.8, 1.2) * pick(rng, colours) + spread * (2 * rng.random(3) - 1)
 
 
 def steps(rng, first, step, end):
     """Distances from `first` to `end`, one `step` apart; both are (low, high) ranges."""
     return np.arange(between(rng, *first), end, between(rng, *step)).tolist()
-
-
-def colour_from(rng, colours, spread=0.06):
-    return colour_near(rng, pick(rng, colours), spread)
 
 
 def side_of(x):
@@ -155,7 +151,7 @@ class Canvas:
         self.horizon = height * between(rng, 0.40, 0.50)
         self.centre = width * between(rng, 0.36, 0.64)
         light = pick(rng, LIGHTS)
-        tint = colour_near(rng, light.tint, 0.04)
+        tint = colour_near(rng, np.array([light.tint]), 0.04)
         self.light = light._replace(sun=light.sun * pick(rng, (-1, 1)), tint=tint)
         self.tile = noise_tile(rng)
         self.image = np.zeros((height, width, 3), "float32")
@@ -211,10 +207,9 @@ class Canvas:
 
 
 def plan_street(rng):
-    hand, walk = pick(rng, (-1, 1)), between(rng, 2.2, 4.5)
-    kerbs = (3.9, -7.2) if hand > 0 else (7.2, -3.9)
+    walk, kerbs = between(rng, 2.2, 4.5), pick(rng, ((3.9, -7.2), (-3.9, 7.2)))
     fronts = tuple(kerb + walk * side_of(kerb) for kerb in kerbs)
-    return Street(hand, kerbs, fronts, rng.random(), between(rng, 60, 150))
+    return Street(kerbs, fronts, rng.random(), between(rng, 60, 150))
 
 
 def paint_sky(canvas):
@@ -226,39 +221,30 @@ def paint_sky(canvas):
     far = 1 / (0.3 + up[..., 0])
     clouds = Plane(canvas, window, right * far, 0.6 * far, None).noise(between(rng, 0.008, 0.016))
     cover = np.clip(1.8 * clouds + between(rng, -0.4, 0.4), 0, 0.8)[..., None]
-    canvas.image[window] = sky + cover * (np.float32(colour_near(rng, light.horizon)) - sky)
+    canvas.image[window] = sky + cover * (colour_near(rng, sky[-1]) - sky)
 
 
 def paint_ground(canvas, street):
-    """Asphalt, pavements with kerbs, grass in a park, and the shadow of the houses."""
+    """Asphalt with its markings, pavements with kerbs, grass, and the shadow of the houses."""
     rng, sun = canvas.rng, canvas.light.sun
     (left, right), (west, east) = sorted(street.kerbs), sorted(street.fronts)
     plane = canvas.lying(0.0, 0.0, 1e4, SKY_DEPTH)
-    rough = 1 + 0.3 * plane.noise(0.06) + 0.25 * plane.noise(0.4)
+    u, v, rough = plane.u, plane.v, 1 + 0.3 * plane.noise(0.06) + 0.25 * plane.noise(0.4)
     canvas.begin(ROAD)
-    plane.paint(plane.v > 0, colour_from(rng, METALS[:3], 0.02), rough)
-    walk = (plane.u < left) | (plane.u > right)
-    slabs = (plane.u % 0.8 < 0.05) | (plane.v % 0.8 < 0.05)
-    plane.paint(walk, colour_near(rng, STONE, 0.04), 0.85 * rough - 0.15 * slabs)
-    plane.paint(walk & (plane.u > left - 0.2) & (plane.u < right + 0.2), WHITE)
+    plane.paint(v > 0, colour_near(rng, METALS[:3], 0.02), rough)
+    dashes = (abs(u - (left + right) / 2) < 0.07) & (v % 6 < 3)
+    zebra = (abs(v - between(rng, 8, 40)) < 1.6) & (u % 1 < 0.5)
+    plane.paint(dashes | zebra, WHITE, between(rng, 0.6, 1.0))
+    walk = (u < left) | (u > right)
+    slabs = (u % 0.8 < 0.05) | (v % 0.8 < 0.05)
+    plane.paint(walk, colour_near(rng, STONES, 0.04), 0.85 * rough - 0.15 * slabs)
+    plane.paint(walk & (u > left - 0.2) & (u < right + 0.2), WHITE)
     if rng.random() > street.town:
         canvas.begin(VEGETATION)
-        plane.paint((plane.u < west + 1) | (plane.u > east - 1), pick(rng, LEAVES), 0.6 + rough)
-    roofs = plane._replace(u=0 * plane.v).noise(1.6)
-    reach = between(rng, 1, 9) * (0.6 + roofs)
-    inwards = plane.u - west if sun < 0 else east - plane.u
+        plane.paint((u < west + 1) | (u > east - 1), pick(rng, LEAVES), 0.6 + rough)
+    reach = between(rng, 1, 9) * (0.6 + plane._replace(u=0 * v).noise(1.6))
+    inwards = u - west if sun < 0 else east - u
     plane.darken((inwards < reach) & (sun != 0), 0.4)
-
-
-def paint_markings(canvas, street):
-    rng, middle = canvas.rng, -1.7 * street.hand
-    canvas.begin(ROAD)
-    worn = between(rng, 0.6, 1.0)
-    dashes = canvas.lying(middle, 35.0, 0.07, 34.0)
-    dashes.paint((abs(dashes.u) < 0.07) & (dashes.v % 6 < 3), WHITE, worn)
-    if rng.random() < 0.4:
-        zebra = canvas.lying(middle, between(rng, 8, 25), 5.0, 1.6)
-        zebra.paint(zebra.box(-5, 5, -1.6, 1.6) & (zebra.u % 1.0 < 0.5), WHITE, worn)
 
 
 def paint_backdrop(canvas, street):
@@ -268,7 +254,7 @@ def paint_backdrop(canvas, street):
     plane = canvas.facing(0.0, street.end, 400.0, 30.0)
     outline = plane._replace(u=plane.u - plane.u % 9 if built else plane.u, v=0 * plane.v)
     skyline = between(rng, 6, 14) * (1 + outline.noise(18.0 if built else 3.0))
-    colour = colour_from(rng, PAINTS[:4] if built else LEAVES)
+    colour = colour_near(rng, PAINTS[:4] if built else LEAVES)
     plane.paint(plane.v < skyline, colour, 1 + 0.5 * plane.noise(1.6))
 
 
@@ -285,27 +271,21 @@ def paint_facade(plane, outline, brightness, wall, pitch, storey, glazed):
 
 
 def paint_house(canvas, x, near, length, height, rise):
-    """The wall along the street, the one that faces us, and the ridge of the roof behind it."""
+    """The wall along the street, perhaps with a poster, the wall that faces us, and the roof."""
     rng, middle = canvas.rng, x + 6.0 * side_of(x)
-    wall, roof = (0.6 * colour_from(rng, PAINTS) + 0.4 * STONE for _ in range(2))
+    wall, roof = (0.6 * colour_near(rng, PAINTS) + 0.4 * STONES[0] for _ in range(2))
     style = wall, between(rng, 1.6, 3.2), between(rng, 2.8, 3.6), between(rng, 0.3, 0.9)
     flank = canvas.receding(x, near, near + length, height + rise)
     gable = height + rise * (1 - abs(2 * flank.u / length - 1))
     flank.paint(flank.box(0, length, -1, gable), roof, 0.5)
     paint_facade(flank, flank.box(0, length, -1, gable - 0.3), canvas.sunlit(x), *style)
+    poster = flank.box(2, 2 + 3 * (rng.random() < 0.3), 1.8, 3.6)
+    flank.paint(poster, colour_near(rng, PLATES), 1 + 0.5 * flank.noise(0.4))
     if near > NEAREST:
         front = canvas.facing(middle, near, 6.0, height)
         paint_facade(front, front.box(-6, 6, -1, height), 0.85, *style)
         ridge = canvas.facing(middle, near + length / 2, 6.0, height + rise)
         ridge.paint(ridge.box(-6, 6, -1, height + rise), roof, 0.8 + 0.3 * (ridge.v % 0.5))
-
-
-def paint_poster(canvas, x, near):
-    """A coloured board on a wall: it looks like a sign and is a building."""
-    rng = canvas.rng
-    plane = canvas.receding(x - 0.1 * side_of(x), near, near + 3, 4.0)
-    board = plane.box(0.3, 2.7, between(rng, 1.5, 2.5), 3.6)
-    plane.paint(board, colour_from(rng, PLATES), 1 + 0.5 * plane.noise(0.4))
 
 
 def paint_houses(canvas, street, x):
@@ -315,10 +295,8 @@ def paint_houses(canvas, street, x):
     while near < street.end:
         length, setback = between(rng, 7, 18), x * between(rng, 1.0, 1.15)
         if rng.random() < 0.45 + 0.5 * street.town:
-            rise = pick(rng, (0.0, 0.0, 3.0)) if street.town > 0.5 else 3.0
-            paint_house(canvas, setback, near, length, tall * between(rng, 0.7, 1.4), rise)
-            if rng.random() < 0.3:
-                paint_poster(canvas, setback, near + 2)
+            height, rise = tall * between(rng, 0.7, 1.4), pick(rng, (0.0, 3.0))
+            paint_house(canvas, setback, near, length, height, rise)
         near += length + (0.0 if rng.random() < street.town else between(rng, 2, 10))
 
 
@@ -331,7 +309,7 @@ def paint_tree(canvas, x, z):
     bumps = plane.noise(0.16)
     reach = (plane.u / crown) ** 2 + ((plane.v - trunk - 1.1 * crown) / (1.3 * crown)) ** 2
     light = 0.9 + 0.3 * sun * plane.u / crown + 0.9 * bumps
-    plane.paint(reach + 0.9 * bumps < 0.85, colour_from(rng, LEAVES), light)
+    plane.paint(reach + 0.9 * bumps < 0.85, colour_near(rng, LEAVES), light)
     canvas.cast_shadow(x - sun * crown, z, crown, 1.2, 0.35)
 
 
@@ -345,13 +323,10 @@ class CarShape(NamedTuple):
 
 
 def choose_car(rng, oncoming):
-    van = rng.random() < 0.15
-    roof = between(rng, 1.9, 2.3) if van else between(rng, 1.4, 1.65)
+    roof = pick(rng, (1.4, 1.45, 1.5, 1.6, 2.1))
     bonnet = between(rng, 0.9, 1.2) if oncoming else between(rng, 0.1, 0.7)
-    paint = colour_from(rng, PAINTS, 0.08)
-    return CarShape(
-        paint, between(rng, 3.8, 4.8), roof, 0.58 * roof, 0.15 if van else bonnet, oncoming
-    )
+    paint = colour_near(rng, PAINTS, 0.08)
+    return CarShape(paint, between(rng, 3.8, 4.8), roof, 0.58 * roof, bonnet, oncoming)
 
 
 def paint_car_side(plane, car, brightness):
@@ -409,7 +384,7 @@ def paint_person(canvas, x, z):
     size, stride = between(rng, 0.7, 1.1), between(rng, 0.02, 0.25)
     plane = canvas.facing(x, z, 0.45 * size, 1.75 * size)
     plane = plane._replace(u=plane.u / size, v=plane.v / size)
-    coat, trousers, hair = (colour_from(rng, PAINTS) for _ in range(3))
+    coat, trousers, hair = (colour_near(rng, PAINTS) for _ in range(3))
     light, out = 0.9 + sun * plane.u, abs(plane.u)
     plane.paint(
         (abs(out - 0.08 - stride * (0.85 - plane.v)) < 0.08) & (plane.v < 0.9), trousers, light
@@ -454,7 +429,7 @@ def paint_sign(canvas, x, z):
     canvas.begin(SIGN)
     plane = canvas.facing(x, z - 0.05, 2 * size, height + size)
     shape = pick(rng, SIGN_SHAPES)(plane.u / size, (plane.v - height) / size)
-    plate = colour_from(rng, (*PLATES, GREY))
+    plate = colour_near(rng, (*PLATES, GREY))
     plane.paint(shape < 1, plate)
     plane.paint(shape < 0.6, pick(rng, (WHITE, WHITE, plate)))
 
@@ -467,7 +442,7 @@ def paint_pavement(canvas, street, kerb, front):
     for z in steps(rng, (4, 16), (7, 16), street.end):
         if rng.random() < 0.8 - 0.6 * street.town:
             paint_tree(canvas, kerb + 0.9 * out, z)
-    for _ in range(int(rng.integers(3))):
+    for _ in range(int(rng.integers(4))):
         paint_sign(canvas, kerb + 0.4 * out, between(rng, 6, 30))
     for _ in range(int(rng.integers(7))):
         paint_person(canvas, between(rng, kerb + 0.6 * out, front), between(rng, 5, 26))
@@ -480,11 +455,11 @@ def paint_traffic(canvas, street):
         crowd = rng.random()
         for z in steps(rng, (4, 10), (5.5, 7.5), 60):
             if rng.random() < crowd:
-                paint_car(canvas, kerb - 1.1 * side_of(kerb), z, oncoming=kerb * street.hand < 0)
+                paint_car(canvas, kerb - 1.1 * side_of(kerb), z, oncoming=kerb == street.kerbs[1])
     if rng.random() < 0.6:
         paint_car(canvas, between(rng, -0.3, 0.3), between(rng, 7, 40), oncoming=False)
     if rng.random() < 0.6:
-        paint_car(canvas, -3.4 * street.hand, between(rng, 8, 50), oncoming=True)
+        paint_car(canvas, -3.4 * side_of(street.kerbs[0]), between(rng, 8, 50), oncoming=True)
     if rng.random() < 0.25:
         paint_crossing_car(canvas, between(rng, -5, 5), between(rng, 12, 35))
     if rng.random() < 0.4:
@@ -531,20 +506,18 @@ def draw_scene(seed, height=HEIGHT, width=WIDTH):
     sine, exponential or normal distribution), so that a seed is the same picture everywhere.
 
     Args:
-        seed: an integer or a tuple of integers, as `numpy.random.default_rng` takes it.
-        height: rows of the picture.
-        width: columns of the picture.
+        seed: an integer or a tuple of integers, for `numpy.random.default_rng`.
+        height, width: size of the picture.
 
     Returns:
-        A dictionary: `image` (height, width, 3) uint8; `label` (height, width) uint8, the class
-        or 255 for void; `instances` (height, width) uint16, 1 … n for cars, persons, poles and
-        signs, else 0; `depth` (height, width) float32, metres.
+        A dictionary of `image` (height, width, 3) uint8 and, (height, width), `label` uint8
+        (void: 255), `instances` uint16 (1 … n for cars, persons, poles and signs, else 0) and
+        `depth` float32 in metres.
     """
     canvas = Canvas(np.random.default_rng(seed), height, width)
     street = plan_street(canvas.rng)
     paint_sky(canvas)
     paint_ground(canvas, street)
-    paint_markings(canvas, street)
     paint_backdrop(canvas, street)
     for kerb, front in zip(street.kerbs, street.fronts):
         paint_houses(canvas, street, front)
@@ -567,14 +540,11 @@ class StreetScenes(tfds.core.GeneratorBasedBuilder):
     SIZES: ClassVar = {"train": 480, "validation": 96, "test": 96}
 
     def _info(self):
-        def image(channels, dtype="uint8"):
-            return tfds.features.Image(shape=(HEIGHT, WIDTH, channels), dtype=dtype)
-
+        kinds = {"image": (3, "uint8"), "label": (1, "uint8")}
+        kinds |= {"instances": (1, "uint16"), "depth": (1, "uint16")}
         features = {
-            "image": image(3),
-            "label": image(1),
-            "instances": image(1, "uint16"),
-            "depth": image(1, "uint16"),
+            name: tfds.features.Image(shape=(HEIGHT, WIDTH, channels), dtype=dtype)
+            for name, (channels, dtype) in kinds.items()
         }
         return tfds.core.DatasetInfo(
             builder=self,

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from kerasseg.layers.windows import spatial_axes, standardize_data_format, take_along
+from kerasseg.layers.windows import spatial_axes, standardize_data_format
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -27,7 +27,7 @@ class CenterCropLike(keras.layers.Layer):
     Example:
 
     >>> row = np.arange(6.0).reshape(1, 1, 6, 1)
-    >>> ops.squeeze(CenterCropLike()(row, np.zeros((1, 1, 3, 1))))     # one off in front, two behind
+    >>> ops.squeeze(CenterCropLike()(row, np.zeros((1, 1, 3, 1))))  # one off in front, two behind
     [1. 2. 3.]
     """
 
@@ -38,12 +38,12 @@ class CenterCropLike(keras.layers.Layer):
 
     def call(self, inputs, like):
         self.compute_output_shape(inputs.shape, like.shape)
-        bounds = []
+        index = [slice(None)] * len(inputs.shape)
         for axis in self.axes:
-            size, target = ops.shape(inputs)[axis], ops.shape(like)[axis]
-            start = (size - target) // 2
-            bounds.append((start, start + target))
-        return take_along(inputs, self.axes, bounds)
+            target = ops.shape(like)[axis]
+            start = (ops.shape(inputs)[axis] - target) // 2
+            index[axis] = slice(start, start + target)
+        return inputs[tuple(index)]
 
     def compute_output_shape(self, inputs_shape, like_shape):
         shape = list(inputs_shape)

@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from kerasseg.layers.windows import (
+    Windows,
     may_be_equal,
-    place_windows,
     position_dtype,
     standardize_padding,
     standardize_pair,
@@ -38,8 +38,8 @@ def argmax_to_flat(
     """
     grid = WindowGrid(argmax, input_shape, pool_size, strides, padding, convention)
     argmax = ops.cast(argmax, grid.dtype)
-    row = grid.first_rows + argmax // grid.pool_size[1]
-    column = grid.first_columns + argmax % grid.pool_size[1]
+    row = grid.first_rows + argmax // grid.window_width
+    column = grid.first_columns + argmax % grid.window_width
     flat = row * grid.width + column
     return flat if convention == "torch" else flat * grid.channels + grid.channel
 
@@ -70,7 +70,7 @@ def argmax_from_flat(
         pixel = pixel // grid.channels
     row = pixel // grid.width - grid.first_rows
     column = pixel % grid.width - grid.first_columns
-    return ops.cast(row * grid.pool_size[1] + column, position_dtype(grid.pool_size))
+    return ops.cast(row * grid.window_width + column, position_dtype(grid.windows))
 
 
 class WindowGrid:
@@ -86,23 +86,23 @@ class WindowGrid:
                 "`input_shape` must be (batch, height, width, channels) of the map that was "
                 f"pooled. Received: input_shape={input_shape}"
             )
-        self.pool_size = standardize_pair(pool_size, "pool_size")
+        _, _, self.width, self.channels = input_shape
+        pool_size = standardize_pair(pool_size, "pool_size")
         strides = standardize_pair(pool_size if strides is None else strides, "strides")
-        _, height, self.width, self.channels = input_shape
-        rows, columns = (
-            place_windows(size, window, stride, standardize_padding(padding))
-            for size, window, stride in zip((height, self.width), self.pool_size, strides)
-        )
-        if not may_be_equal(pooled.shape[1:], (rows.count, columns.count, self.channels)):
+        padding = standardize_padding(padding)
+        self.windows = [Windows(*entry, padding) for entry in zip((1, 2), pool_size, strides)]
+        self.window_width = pool_size[1]
+        expected = [w.count(input_shape[w.axis]) for w in self.windows] + [self.channels]
+        if not may_be_equal(pooled.shape[1:], expected):
             raise ValueError(
-                f"Pooling input_shape={tuple(input_shape)} gives a map of (height, width, "
-                f"channels)={(rows.count, columns.count, self.channels)}. Received: a map of shape "
+                f"Pooling a map of shape {tuple(input_shape)} gives (height, width, channels) = "
+                f"{tuple(expected)}. Received: positions or indices of shape "
                 f"{tuple(pooled.shape)}. Give the pooling's own pool_size, strides and padding."
             )
         self.dtype = "int32" if keras.backend.backend() == "jax" else "int64"
-        self.first_rows = self._starts(rows, strides[0])[:, None, None]
-        self.first_columns = self._starts(columns, strides[1])[:, None]
+        rows, columns = (self._starts(w, input_shape[w.axis]) for w in self.windows)
+        self.first_rows, self.first_columns = rows[:, None, None], columns[:, None]
         self.channel = ops.arange(self.channels, dtype=self.dtype)
 
-    def _starts(self, place, stride):
-        return ops.arange(place.count, dtype=self.dtype) * stride - place.before
+    def _starts(self, w, length):
+        return ops.arange(w.count(length), dtype=self.dtype) * w.stride - w.before(length)

@@ -6,8 +6,8 @@ from keras import ops
 
 from kerasseg.layers.windows import (
     WindowLayer,
+    compiles_pieces,
     position_dtype,
-    window_count,
     window_entries,
 )
 
@@ -48,41 +48,50 @@ class MaxPoolingWithArgmax2D(WindowLayer):
         super().__init__(pool_size, strides, padding, data_format, **kwargs)
         self.input_spec = keras.InputSpec(ndim=4)
 
-    def call(self, inputs):
-        candidates, places = window_entries(inputs, self, lowest_value(inputs.dtype))
-        pooled = candidates[0]
-        argmax = self._first_real_position(places) + ops.zeros_like(pooled, dtype="int32")
-        for position, candidate in enumerate(candidates[1:], start=1):
-            wins = ops.logical_or(candidate > pooled, candidate != candidate)  # NaN wins
-            pooled = ops.where(wins, candidate, pooled)
-            argmax = ops.where(wins, position, argmax)
-        return pooled, ops.cast(argmax, position_dtype(self.pool_size))
+    def call(self, inputs, training=False):
+        if compiles_pieces(training):
+            from kerasseg.layers import tensorflow_training
+
+            return tensorflow_training.max_pool(self.windows, inputs)
+        return max_pool(self.windows, inputs)
 
     def compute_output_shape(self, input_shape):
         shape = list(input_shape)
-        for axis, window, stride in zip(self.axes, self.pool_size, self.strides):
-            shape[axis] = window_count(shape[axis], window, stride, self.padding)
+        for w in self.windows:
+            shape[w.axis] = w.count(shape[w.axis])
         return tuple(shape), tuple(shape)
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs, training=False):
         shape, _ = self.compute_output_shape(inputs.shape)
         dtype = self.compute_dtype if "float" in inputs.dtype else inputs.dtype
         return (
             keras.KerasTensor(shape, dtype=dtype),
-            keras.KerasTensor(shape, dtype=position_dtype(self.pool_size)),
+            keras.KerasTensor(shape, dtype=position_dtype(self.windows)),
         )
 
-    def _first_real_position(self, places):
-        """Where the search starts: padding is skipped, else it would win over a map of -inf."""
-        position = 0
-        for axis, place, stride, step in zip(
-            self.axes, places, self.strides, (self.pool_size[1], 1)
-        ):
-            if not (isinstance(place.before, int) and place.before == 0):
-                skipped = ops.maximum(place.before - stride * ops.arange(place.count), 0)
-                shape = [-1 if other == axis else 1 for other in range(4)]
-                position = position + step * ops.reshape(ops.cast(skipped, "int32"), shape)
-        return position
+
+def max_pool(windows, x):
+    """The maximum of every window, and its position in the window."""
+    candidates = window_entries(windows, x, lowest_value(x.dtype))
+    pooled = candidates[0]
+    argmax = first_real_position(windows, x) + ops.zeros_like(pooled, dtype="int32")
+    for position, candidate in enumerate(candidates[1:], start=1):
+        wins = ops.logical_or(candidate > pooled, candidate != candidate)  # NaN wins
+        pooled = ops.where(wins, candidate, pooled)
+        argmax = ops.where(wins, position, argmax)
+    return pooled, ops.cast(argmax, position_dtype(windows))
+
+
+def first_real_position(windows, x):
+    """Where the search starts: behind the padding, which would win over a map of -inf."""
+    position = 0
+    for w, step in zip(windows, (windows[1].size, 1)):
+        length = ops.shape(x)[w.axis]
+        if w.pad(length)[0] > 0:
+            start = w.stride * ops.arange(w.count(length), dtype="int32") - w.before(length)
+            shape = [-1 if axis == w.axis else 1 for axis in range(4)]
+            position = position + step * ops.reshape(ops.maximum(-start, 0), shape)
+    return position
 
 
 def lowest_value(dtype):

@@ -9,15 +9,13 @@ from keras import ops
 from kerasseg.layers.windows import (
     WindowLayer,
     ceil_divide,
+    compiles_pieces,
     may_be_equal,
-    pad_along,
-    place_windows,
-    spanned_size,
+    pad_axes,
+    slice_axes,
     spatial_axes,
     standardize_data_format,
     standardize_pair,
-    take_along,
-    window_count,
 )
 
 
@@ -58,70 +56,26 @@ class MaxUnpooling2D(WindowLayer):
      [0. 0. 7. 0.]]
     """
 
-    def call(self, values, argmax, like=None):
+    def call(self, values, argmax, like=None, training=False):
         self._check(values, argmax, like)
-        spans = self._spans(ops.shape(values), None if like is None else ops.shape(like))
-        argmax = ops.cast(argmax, "float32")  # exact, and every device and runtime compares it
-        argmax = pad_along(argmax, self.axes, [span.pad for span in spans], -1)
-        values = pad_along(values, self.axes, [span.pad for span in spans], 0)
-        phases = [
-            self._phase(values, argmax, spans, phase)
-            for phase in itertools.product(*map(range, self.strides))
-        ]
-        unpooled = interleave(phases, self.strides, self.axes)
-        return take_along(unpooled, self.axes, [(s.before, s.before + s.size) for s in spans])
+        if compiles_pieces(training):
+            from kerasseg.layers import tensorflow_training
+
+            return tensorflow_training.unpool(self.windows, values, argmax, like)
+        return unpool(self.windows, values, argmax, like)
 
     def compute_output_shape(self, values_shape, argmax_shape, like_shape=None):
         shape = list(values_shape)
-        for axis, size in zip(self.axes, self._sizes(values_shape, like_shape)):
-            shape[axis] = size
+        for w, length in zip(self.windows, unpooled_lengths(shape, like_shape, self.windows)):
+            shape[w.axis] = length
         return tuple(shape)
 
-    def compute_output_spec(self, values, argmax, like=None):
+    def compute_output_spec(self, values, argmax, like=None, training=False):
         self._check(values, argmax, like)
         like_shape = None if like is None else like.shape
         shape = self.compute_output_shape(values.shape, argmax.shape, like_shape)
         dtype = self.compute_dtype if "float" in values.dtype else values.dtype
         return keras.KerasTensor(shape, dtype=dtype)
-
-    def _sizes(self, shape, like_shape):
-        """Height and width of the output."""
-        if like_shape is not None:
-            return [like_shape[axis] for axis in self.axes]
-        return [
-            spanned_size(shape[axis], window, stride, self.padding)
-            for axis, window, stride in zip(self.axes, self.pool_size, self.strides)
-        ]
-
-    def _spans(self, shape, like_shape):
-        counts = [shape[axis] for axis in self.axes]
-        sizes = self._sizes(shape, like_shape)
-        return [
-            span_windows(*entry, self.padding)
-            for entry in zip(counts, sizes, self.pool_size, self.strides)
-        ]
-
-    def _phase(self, values, argmax, spans, phase):
-        """Those rows and columns of the output that lie `phase` behind a multiple of the strides.
-
-        A window reaches them with every stride-th of its positions. The position farthest from a
-        window's start belongs to the earliest window, which later ones overwrite.
-        """
-        newest = [span.bounds(0) for span in spans]
-        unpooled = ops.zeros_like(take_along(values, self.axes, newest))
-        offsets = [
-            range(first, window, stride)[::-1]
-            for first, window, stride in zip(phase, self.pool_size, self.strides)
-        ]
-        for row, column in itertools.product(*offsets):
-            bounds = [
-                span.bounds(offset // stride)
-                for span, offset, stride in zip(spans, (row, column), self.strides)
-            ]
-            position = row * self.pool_size[1] + column
-            here = ops.equal(take_along(argmax, self.axes, bounds), float(position))
-            unpooled = ops.where(here, take_along(values, self.axes, bounds), unpooled)
-        return unpooled
 
     def _check(self, values, argmax, like):
         if "int" not in keras.backend.standardize_dtype(argmax.dtype):
@@ -135,66 +89,96 @@ class MaxUnpooling2D(WindowLayer):
                 f"Received: values.shape={values.shape}, argmax.shape={argmax.shape}."
             )
         if like is not None and not may_be_equal(
-            [values.shape[axis] for axis in self.axes],
-            [
-                window_count(like.shape[axis], window, stride, self.padding)
-                for axis, window, stride in zip(self.axes, self.pool_size, self.strides)
-            ],
+            [values.shape[w.axis] for w in self.windows],
+            [w.count(like.shape[w.axis]) for w in self.windows],
         ):
             raise ValueError(
-                "`like` must be the tensor that was pooled, but its pooling has another height and "
-                f"width than `values`. Received: like.shape={like.shape}, "
-                f"values.shape={values.shape}. Give pooling and unpooling the same pool_size, "
-                "strides and padding, and pass the tensor that went into the pooling."
+                "`like` must be the tensor that was pooled, but its windows are not as many as "
+                f"`values`. Received: like.shape={like.shape}, values.shape={values.shape}. Give "
+                "both layers the same pool_size, strides and padding."
             )
 
 
-class Span(NamedTuple):
-    """The part of an axis that windows cover.
+def unpool(windows, values, argmax, like=None, add=False):
+    """Puts values back; where windows overlap the last one wins, or all of them `add` up."""
+    like_shape = None if like is None else ops.shape(like)
+    lengths = unpooled_lengths(windows, ops.shape(values), like_shape)
+    covers = [cover(w, ops.shape(values)[w.axis], length) for w, length in zip(windows, lengths)]
+    argmax = ops.cast(argmax, "float32")  # exact, and every device and runtime compares it
+    argmax = pad_axes(windows, argmax, [c.pad for c in covers], -1)
+    values = pad_axes(windows, values, [c.pad for c in covers], 0)
+    phases = [
+        unpool_phase(windows, covers, phase, values, argmax, add)
+        for phase in itertools.product(*(range(w.stride) for w in windows))
+    ]
+    unpooled = interleave(windows, phases)
+    bounds = [(c.before, c.before + length) for c, length in zip(covers, lengths)]
+    return slice_axes(windows, unpooled, bounds)
+
+
+def unpool_phase(windows, covers, phase, values, argmax, add):
+    """Those rows and columns of the output that lie `phase` behind a multiple of the strides.
+
+    Every stride-th position of a window falls on them. The positions farthest from a window's start
+    come first: they belong to the earliest window, and later ones overwrite it.
+    """
+    unpooled = ops.zeros_like(slice_axes(windows, values, [c.windows(0) for c in covers]))
+    offsets = (range(p, w.size, w.stride)[::-1] for p, w in zip(phase, windows))
+    for row, column in itertools.product(*offsets):
+        steps = (row // windows[0].stride, column // windows[1].stride)
+        bounds = [c.windows(step) for c, step in zip(covers, steps)]
+        value = slice_axes(windows, values, bounds)
+        position = row * windows[1].size + column
+        here = ops.equal(slice_axes(windows, argmax, bounds), float(position))
+        unpooled = ops.where(here, value + unpooled if add else value, unpooled)
+    return unpooled
+
+
+def unpooled_lengths(windows, shape, like_shape):
+    """Height and width of the output."""
+    if like_shape is not None:
+        return [like_shape[w.axis] for w in windows]
+    return [w.reach(shape[w.axis]) for w in windows]
+
+
+class Cover(NamedTuple):
+    """How the windows of one axis cover the output.
 
     Attributes:
-        size: Rows of the output.
         before: Rows of the first window in front of the output.
-        pad: How many absent windows to add in front and behind.
-        steps: Strides that the output spans, from the first window's start.
+        pad: How many windows without values to add in front and behind.
+        steps: How many strides the output spans, counted from the start of the first window.
     """
 
-    size: int
     before: int
     pad: tuple[int, int]
     steps: int
 
-    def bounds(self, windows_back):
-        """From where to where to slice the windows so that each meets the stride it is to fill."""
-        start = self.pad[0] - windows_back
-        return start, start + self.steps
+    def windows(self, back):
+        """From where to where to slice the windows so that each lies `back` strides behind."""
+        return self.pad[0] - back, self.pad[0] - back + self.steps
 
 
-def span_windows(count, size, window, stride, padding):
-    """How `count` windows lie over `size` rows; both may be run-time tensors."""
-    before = place_windows(size, window, stride, padding).before
-    front = ceil_divide(window, stride) - 1
-    if isinstance(count, int) and isinstance(size, int):
-        behind = ceil_divide(before + size, stride) - count
+def cover(w, count, length):
+    """How `count` windows cover `length` rows, integers or run-time tensors."""
+    before = w.before(length)
+    if isinstance(count, int) and isinstance(length, int):
+        behind = ceil_divide(before + length, w.stride) - count
     else:
-        behind = ceil_divide(window - 1, stride)
-    return Span(size, before, (front, behind), count + behind)
+        behind = ceil_divide(w.size - 1, w.stride)
+    return Cover(before, (ceil_divide(w.size, w.stride) - 1, behind), count + behind)
 
 
-def interleave(phases, strides, axes):
-    """Weaves maps, given row by row, into one that is larger by the strides."""
-    height, width = strides
-    rows = [weave(phases[row * width : (row + 1) * width], axes[1]) for row in range(height)]
-    return weave(rows, axes[0])
-
-
-def weave(maps, axis):
-    """`[a0 a1], [b0 b1]` -> `a0 b0 a1 b1` along an axis."""
-    if len(maps) == 1:
-        return maps[0]
-    shape = list(ops.shape(maps[0]))
-    shape[axis] = shape[axis] * len(maps)
-    return ops.reshape(ops.stack(maps, axis=axis + 1), shape)
+def interleave(windows, phases):
+    """Weaves maps, one for each pair of a row and a column phase, into a larger one."""
+    (height, rows), (width, columns) = ((w.axis, w.stride) for w in windows)
+    shape = list(ops.shape(phases[0]))
+    shape[height], shape[width] = shape[height] * rows, shape[width] * columns
+    woven = [
+        ops.stack(phases[row * columns : (row + 1) * columns], axis=width + 1)
+        for row in range(rows)
+    ]
+    return ops.reshape(ops.stack(woven, axis=height + 1), shape)
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -227,7 +211,7 @@ class AverageUnpooling2D(keras.layers.Layer):
 
     def call(self, inputs):
         for axis, size in zip(self.axes, self.size):
-            inputs = weave([inputs] * size, axis)
+            inputs = ops.repeat(inputs, size, axis=axis)
         return inputs
 
     def compute_output_shape(self, input_shape):

@@ -23,7 +23,10 @@ class WindowLayer(keras.layers.Layer):
         self.strides = standardize_pair(pool_size if strides is None else strides, "strides")
         self.padding = standardize_padding(padding)
         self.data_format = standardize_data_format(data_format)
-        self.axes = spatial_axes(self.data_format)
+        self.windows = tuple(
+            Windows(*entry, self.padding)
+            for entry in zip(spatial_axes(self.data_format), self.pool_size, self.strides)
+        )
 
     def get_config(self):
         return {
@@ -77,97 +80,90 @@ def ceil_divide(size, divisor):
     return -(-size // divisor)
 
 
-def window_count(size, window, stride, padding):
-    """How many windows fit along an axis. `None` and run-time tensors pass through."""
-    if size is None:
-        return None
-    if padding == "same":
-        return ceil_divide(size, stride)
-    if isinstance(size, int) and size < window:
-        raise ValueError(
-            f"padding='valid' expected at least {window} rows or columns, one window. "
-            f"Received: size={size}. Use padding='same' or a larger input."
-        )
-    return (size - window) // stride + 1
-
-
-def spanned_size(count, window, stride, padding):
-    """How many rows `count` windows came from, at least ("valid") or at most ("same")."""
-    if count is None:
-        return None
-    return count * stride if padding == "same" else (count - 1) * stride + window
-
-
-class Placement(NamedTuple):
-    """Windows along one axis.
-
-    Attributes:
-        count: How many windows.
-        before: Rows of the first window that lie in front of the map.
-        pad: How much to pad the map in front and behind; more than needed for a run-time size.
-    """
-
-    count: int
-    before: int
-    pad: tuple[int, int]
-
-
-def place_windows(size, window, stride, padding):
-    """Where windows lie along an axis of `size` rows, an integer or a run-time tensor.
+class Windows(NamedTuple):
+    """The windows along one axis; lengths may be integers or run-time tensors.
 
     "same" pads what the windows reach beyond the map, the smaller half in front, as TensorFlow.
     """
-    count = window_count(size, window, stride, padding)
-    if padding == "valid":
-        return Placement(count, 0, (0, 0))
-    beyond = window - stride + -size % stride
-    if not isinstance(size, int):
-        return Placement(count, ops.maximum(beyond, 0) // 2, ((window - 1) // 2, window // 2))
-    before = max(beyond, 0) // 2
-    return Placement(count, before, (before, max(beyond, 0) - before))
+
+    axis: int
+    size: int
+    stride: int
+    padding: str
+
+    def count(self, length):
+        """How many windows `length` rows have, perhaps `None`."""
+        if length is None:
+            return None
+        if self.padding == "same":
+            return ceil_divide(length, self.stride)
+        if isinstance(length, int) and length < self.size:
+            raise ValueError(
+                f"padding='valid' expected at least one window, {self.size} rows or columns. "
+                f"Received: size={length}. Use padding='same' or a larger input."
+            )
+        return (length - self.size) // self.stride + 1
+
+    def reach(self, count):
+        """How many rows `count` windows come from: at least, or with "same" at most."""
+        if count is None:
+            return None
+        same = self.padding == "same"
+        return count * self.stride if same else (count - 1) * self.stride + self.size
+
+    def before(self, length):
+        """How many rows of the first window lie in front of the map."""
+        return self._beyond(length) // 2
+
+    def pad(self, length):
+        """How much to pad in front and behind: enough for any length if it is a tensor."""
+        if self.padding == "same" and not isinstance(length, int):
+            return (self.size - 1) // 2, self.size // 2
+        beyond = self._beyond(length)
+        return beyond // 2, beyond - beyond // 2
+
+    def _beyond(self, length):
+        if self.padding == "valid":
+            return 0
+        beyond = self.size - self.stride + -length % self.stride
+        return max(beyond, 0) if isinstance(length, int) else ops.maximum(beyond, 0)
 
 
-def window_entries(x, layer, pad_value):
-    """For each position in a window, row by row, a map of that entry of every window of `x`.
-
-    Also returns the placement of the windows along height and width.
-    """
-    places = [
-        place_windows(ops.shape(x)[axis], window, stride, layer.padding)
-        for axis, window, stride in zip(layer.axes, layer.pool_size, layer.strides)
-    ]
-    x = pad_along(x, layer.axes, [place.pad for place in places], pad_value)
+def window_entries(windows, x, pad_value):
+    """For each position in a window, row by row, a map of that entry of every window of `x`."""
+    lengths = [ops.shape(x)[w.axis] for w in windows]
+    x = pad_axes(windows, x, [w.pad(length) for w, length in zip(windows, lengths)], pad_value)
     entries = []
-    for offsets in itertools.product(*map(range, layer.pool_size)):
+    for offsets in itertools.product(*(range(w.size) for w in windows)):
         bounds = []
-        for place, offset, stride in zip(places, offsets, layer.strides):
-            start = place.pad[0] - place.before + offset
-            bounds.append((start, start + (place.count - 1) * stride + 1, stride))
-        entries.append(take_along(x, layer.axes, bounds))
-    return entries, places
+        for w, length, offset in zip(windows, lengths, offsets):
+            start = w.pad(length)[0] - w.before(length) + offset
+            bounds.append((start, start + (w.count(length) - 1) * w.stride + 1, w.stride))
+        entries.append(slice_axes(windows, x, bounds))
+    return entries
 
 
-def take_along(x, axes, bounds):
-    """Slices `x` along some axes; each of `bounds` is a start, a stop and, perhaps, a step."""
+def slice_axes(windows, x, bounds):
+    """Slices `x` along the axes of the windows; each bound is a start, a stop, perhaps a step."""
     index = [slice(None)] * 4
-    for axis, bound in zip(axes, bounds):
-        index[axis] = slice(*bound)
+    for w, bound in zip(windows, bounds):
+        index[w.axis] = slice(*bound)
     return x[tuple(index)]
 
 
-def pad_along(x, axes, pads, value):
-    """Pads `x` along some axes; copies nothing where there is nothing to pad."""
+def pad_axes(windows, x, pads, value):
+    """Pads `x` along the axes of the windows; copies nothing where there is nothing to pad."""
     if all(pad == (0, 0) for pad in pads):
         return x
     widths = [(0, 0)] * 4
-    for axis, pad in zip(axes, pads):
-        widths[axis] = pad
+    for w, pad in zip(windows, pads):
+        widths[w.axis] = pad
     return ops.pad(x, widths, constant_values=value)
 
 
-def position_dtype(pool_size):
+def position_dtype(windows):
     """The smallest unsigned integer type that counts the positions in a window."""
-    positions = pool_size[0] * pool_size[1]
+    positions = windows[0].size * windows[1].size
     return next(f"uint{bits}" for bits in (8, 16, 32) if positions <= 2**bits)
 
 
@@ -176,3 +172,12 @@ def may_be_equal(shape, other):
     return len(shape) == len(other) and all(
         None in pair or pair[0] == pair[1] for pair in zip(shape, other)
     )
+
+
+def compiles_pieces(training):
+    """Whether to take the route of `tensorflow_training`."""
+    if not training or keras.backend.backend() != "tensorflow":
+        return False
+    from kerasseg.layers import tensorflow_training
+
+    return tensorflow_training.is_faster()

@@ -34,9 +34,10 @@ def segnet(
     ```
 
     Faithful: 13 VGG-16 convolutions and their mirror image, all 3x3 with bias, batch
-    normalisation and ReLU, but for the last, which gives the scores; 2x2 poolings that keep a partial window at
-    the border, 360 -> 180 -> 90 -> 45 -> 23 -> 12 rows, and unpoolings that return to exactly
-    the size that was pooled. 29,449,355 trainable parameters for three channels and 11 classes.
+    normalisation and ReLU, but for the last, which gives the scores; 2x2 poolings that keep a
+    partial window at the border, 360 -> 180 -> 90 -> 45 -> 23 -> 12 rows, and unpoolings that
+    return to exactly the size that was pooled. 29,449,355 trainable parameters for three channels
+    and 11 classes.
 
     Deviates: batch normalisation keeps moving averages, where the authors recompute the
     statistics over the training set after training.

@@ -153,6 +153,6 @@ def test_real_camvid_has_its_published_sizes(real_camvid):
 
 @pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"image_size": (0, 5)}, {"image_size": (5,)}])
 def test_wrong_arguments_are_named(wrong):
-    ((name, value),) = wrong.items()
+    (name,) = wrong
     with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}="):
         datasets.load("digits", **wrong)
