@@ -1,10 +1,11 @@
 """One door to every source of pictures."""
 
-from kerasseg.datasets import camvid, digits
+from kerasseg.datasets import camvid, digits, from_tfds
 from kerasseg.datasets.dataset import Dataset, Source
 
 SOURCES = {
     "digits": digits.source,
+    "street_scenes": from_tfds.street_scenes_source,
     "mnist": digits.mnist_source,
     "camvid": camvid.source,
 }

@@ -105,7 +105,8 @@ class Dataset:
 
     def _augment(self, pair, seed):
         image, target = self._to_model_input(*pair)
-        return augment(image, target, seed, void=self.ignore_class)
+        void = self.ignore_class if self.target == "label" else 0  # 0 is no instance
+        return augment(image, target, seed, void=void)
 
     def _to_model_input(self, image, target):
         if self.target == "image":

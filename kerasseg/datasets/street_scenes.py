@@ -540,8 +540,8 @@ class StreetScenes(tfds.core.GeneratorBasedBuilder):
     SIZES: ClassVar = {"train": 480, "validation": 96, "test": 96}
 
     def _info(self):
-        kinds = {"image": (3, "uint8"), "label": (1, "uint8")}
-        kinds |= {"instances": (1, "uint16"), "depth": (1, "uint16")}
+        kinds = {"image": (3, np.uint8), "label": (1, np.uint8)}
+        kinds |= {"instances": (1, np.uint16), "depth": (1, np.uint16)}
         features = {
             name: tfds.features.Image(shape=(HEIGHT, WIDTH, channels), dtype=dtype)
             for name, (channels, dtype) in kinds.items()

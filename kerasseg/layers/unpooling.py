@@ -66,7 +66,7 @@ class MaxUnpooling2D(WindowLayer):
 
     def compute_output_shape(self, values_shape, argmax_shape, like_shape=None):
         shape = list(values_shape)
-        for w, length in zip(self.windows, unpooled_lengths(shape, like_shape, self.windows)):
+        for w, length in zip(self.windows, unpooled_lengths(self.windows, shape, like_shape)):
             shape[w.axis] = length
         return tuple(shape)
 
