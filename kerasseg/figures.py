@@ -19,9 +19,12 @@ def learning_curves(history, names, titles=None):
     figure = Figure(figsize=(4.5 * len(names), 3.4), layout="constrained")
     epochs = np.arange(1, len(history.epoch) + 1)
     for axes, name, title in zip(axes_row(figure, len(names)), names, titles or names):
-        axes.plot(epochs, history.history[name], ".-", label="training")
-        axes.plot(epochs, history.history[f"val_{name}"], ".-", label="held out")
+        training, held_out = history.history[name], history.history[f"val_{name}"]
+        axes.plot(epochs, training, ".-", label="training")
+        axes.plot(epochs, held_out, ".-", label="held out")
         axes.set(xlabel="epoch", title=title)
+        if name == "loss" and max(held_out) > 10 * min(held_out) > 0:
+            axes.set_yscale("log")  # the first epochs would flatten all the others
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
