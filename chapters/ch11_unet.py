@@ -32,7 +32,7 @@ chapter = Chapter(
     image_size=(96, 128),
     epochs=None,
     width=0.25,
-    batch_size=8,
+    batch_size=None,
     seed=0,
     quick={"epochs": 1, "width": 0.05, "image_size": (32, 48), "batch_size": 32},
     full={"dataset": "camvid", "image_size": (360, 480), "width": 1.0, "epochs": 200},
@@ -45,20 +45,21 @@ keras.utils.set_random_seed(settings.seed)
 # ## The data, and who may see it
 #
 # Training pictures are flipped, scaled, cropped, rotated and recoloured at random, each together
-# with its label map. A tenth of the training split is held out to choose the best epoch. The
-# validation split is looked at once, at the end.
+# with its label map: less so for SegNet, which learns more slowly. A tenth of the training split is
+# held out to choose the best epoch. The validation split is looked at once, at the end.
 
 # %%
 epochs = settings.epochs or {"street_scenes": 14, "camvid": 50}[settings.dataset]
 options = {
     "image_size": settings.image_size,
-    "batch_size": settings.batch_size,
+    "batch_size": settings.batch_size or {"unet": 8, "segnet": 4}[settings.model],
     "data_dir": settings.data_dir,
     "seed": settings.seed,
 }
-data = datasets.load(settings.dataset, **options)
+strength = {"unet": 1.0, "segnet": 0.3}[settings.model]
+data = datasets.load(settings.dataset, augment=strength, **options)
 fitting, selection = data.hold_out(0.1)
-unchanged = datasets.load(settings.dataset, augment=False, **options).train
+unchanged = datasets.load(settings.dataset, augment=0, **options).train
 
 
 def pixel_counts(batches):

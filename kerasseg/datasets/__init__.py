@@ -42,8 +42,8 @@ def load(
             neighbour, so that they never leave the integers. `None` keeps the size.
         batch_size: Pictures a batch; the last batch of an epoch may be smaller.
         data_dir: Where the set lies, or where TensorFlow Datasets prepares it.
-        augment: Whether training pictures are varied at random (`datasets/augmentation.py`).
-            Digits never are.
+        augment: How strongly training pictures are varied at random, from 0 (`False`, not at all)
+            to 1 (`True`); `datasets/augmentation.py` says how. Digits never are.
         seed: Of shuffling and augmentation. It changes no split.
         download: Whether a set that is not there may be downloaded.
 
@@ -72,6 +72,8 @@ def load(
         raise ValueError(
             f"`batch_size` must be a positive integer. Received: batch_size={batch_size}"
         )
+    if not 0 <= augment <= 1:
+        raise ValueError(f"`augment` must be from 0 to 1, or a bool. Received: augment={augment}")
     source = SOURCES[name](data_dir=data_dir, download=download)
     if target not in (None, *source.targets):
         raise ValueError(

@@ -4,14 +4,15 @@ import math
 
 import tensorflow as tf
 
+# The ranges at full strength.
 SCALE = (0.75, 1.6)
 ROTATION = math.radians(5)
 BRIGHTNESS = 0.15
-CONTRAST = (0.7, 1.3)
-SATURATION = (0.6, 1.4)
+CONTRAST = 0.3
+SATURATION = 0.4
 
 
-def augment(image, target, seed, *, flip=True, void=255):
+def augment(image, target, seed, *, strength=1.0, void=255):
     """One random variant of a pair: flip, scale, crop and rotate both, recolour the image.
 
     Image and target are moved by the same matrix in one operation each, so they cannot come
@@ -22,28 +23,29 @@ def augment(image, target, seed, *, flip=True, void=255):
         image: float32 (height, width, channels) in [0, 1].
         target: A label map, integers (height, width), or an image like the first.
         seed: Two integers (a tensor of shape (2,)); equal seeds give equal variants.
-        flip: Whether to mirror left and right half of the time.
+        strength: From 0 to 1, how far to go in everything but the mirror, which left and right
+            swap in half of the variants at any strength.
         void: The id of uncovered label pixels.
 
     Returns:
         `(image, target)` of the same shapes and dtypes.
     """
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
-    matrix = random_matrix(tf.shape(image), seeds[0], flip)
+    matrix = random_matrix(tf.shape(image), seeds[0], strength)
     if target.dtype.is_integer:
         target = move(target[..., None], matrix, "NEAREST", "CONSTANT", void)[..., 0]
-        return recolour(move(image, matrix, "BILINEAR", "REFLECT"), seeds[1:]), target
+        return recolour(move(image, matrix, "BILINEAR", "REFLECT"), seeds[1:], strength), target
     image, target = (move(x, matrix, "BILINEAR", "REFLECT") for x in (image, target))
     return image, target
 
 
-def random_matrix(shape, seed, flip):
+def random_matrix(shape, seed, strength):
     """The eight numbers of a similarity around a random crop's centre, output to input pixels."""
     draw = tf.random.stateless_uniform((5,), seed)
     # Uniform in the logarithm: half as large is as likely as twice as large.
-    zoom = tf.exp(math.log(SCALE[0]) + draw[0] * math.log(SCALE[1] / SCALE[0]))
-    angle = (2 * draw[1] - 1) * ROTATION
-    mirror = tf.where(draw[2] < 0.5, -1.0, 1.0) if flip else 1.0
+    zoom = tf.exp(strength * (math.log(SCALE[0]) + draw[0] * math.log(SCALE[1] / SCALE[0])))
+    angle = (2 * draw[1] - 1) * strength * ROTATION
+    mirror = tf.where(draw[2] < 0.5, -1.0, 1.0)
     cos, sin = tf.cos(angle) / zoom, tf.sin(angle) / zoom
     half = (tf.cast(shape[:2], tf.float32) - 1) / 2
     # Enlarged, the crop may lie anywhere inside the picture; shrunk, the picture inside the crop.
@@ -72,10 +74,13 @@ def move(x, matrix, interpolation, fill_mode, fill_value=0):
     return tf.ensure_shape(moved[0], x.shape)
 
 
-def recolour(image, seeds):
+def recolour(image, seeds, strength):
     """Brightness, contrast and, for colour images, saturation; clipped to [0, 1]."""
-    image = tf.image.stateless_random_brightness(image, BRIGHTNESS, seeds[0])
-    image = tf.image.stateless_random_contrast(image, *CONTRAST, seeds[1])
+    image = tf.image.stateless_random_brightness(image, strength * BRIGHTNESS, seeds[0])
+    contrast, saturation = strength * CONTRAST, strength * SATURATION
+    image = tf.image.stateless_random_contrast(image, 1 - contrast, 1 + contrast, seeds[1])
     if image.shape[-1] == 3:
-        image = tf.image.stateless_random_saturation(image, *SATURATION, seeds[2])
+        image = tf.image.stateless_random_saturation(
+            image, 1 - saturation, 1 + saturation, seeds[2]
+        )
     return tf.clip_by_value(image, 0.0, 1.0)

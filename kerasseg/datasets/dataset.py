@@ -56,7 +56,7 @@ class Dataset:
         self.target = target or source.targets[0]
         self.image_size = image_size
         self.batch_size = batch_size
-        self.augment = augment and source.augmentable
+        self.augment = float(augment) if source.augmentable else 0.0
         self.seed = seed
         self.class_names = source.class_names
         self.colours = source.colours
@@ -106,7 +106,7 @@ class Dataset:
     def _augment(self, pair, seed):
         image, target = self._to_model_input(*pair)
         void = self.ignore_class if self.target == "label" else 0  # 0 is no instance
-        return augment(image, target, seed, void=void)
+        return augment(image, target, seed, strength=self.augment, void=void)
 
     def _to_model_input(self, image, target):
         if self.target == "image":

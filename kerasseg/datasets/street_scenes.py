@@ -33,7 +33,7 @@ SKINS = palette("d9a88a b37a57 6b452e") / 255
 PLATES = palette("bf1414 1a3899 d9b31a 1a6638") / 255
 METALS = palette("73757a 474a4d 9e9e99 334238") / 255
 WHITE, GREY, DARK = palette("e0e0db 737578 0f0f12") / 255
-STONES, BARK, LAMP_RED = np.split(palette("a39c8c 3d2e21 bf140f") / 255, 3)
+STONE, BARK, LAMP_RED = palette("a39c8c 3d2e21 bf140f") / 255
 GLOW = (2.0, 1.6, 0.9)  # brighter than white, so that it shines at dusk
 
 
@@ -84,6 +84,10 @@ def steps(rng, first, step, end):
     return np.arange(between(rng, *first), end, between(rng, *step)).tolist()
 
 
+def channels(colour):
+    return np.asarray(colour, "float32")[:, None, None]
+
+
 def side_of(x):
     return 1 if x > 0 else -1
 
@@ -131,15 +135,15 @@ class Plane(NamedTuple):
         seen, canvas = self.visible(mask), self.canvas
         if not seen.any():
             return
-        colour = np.asarray(brightness, "float32")[..., None] * np.asarray(colour, "float32")
-        np.copyto(canvas.image[self.window], colour, where=seen[..., None])
+        colour = channels(colour) * np.asarray(brightness, "float32")
+        np.copyto(canvas.image[:, *self.window], colour, where=seen)
         np.copyto(canvas.label[self.window], canvas.brush[0], where=seen)
         np.copyto(canvas.instances[self.window], canvas.brush[1], where=seen)
         np.copyto(canvas.depth[self.window], self.depth, where=seen)
 
     def darken(self, mask, strength):
         light = np.where(self.visible(mask), np.float32(1 - strength), np.float32(1))
-        self.canvas.image[self.window] *= light[..., None]
+        self.canvas.image[:, *self.window] *= light
 
 
 class Canvas:
@@ -154,7 +158,7 @@ class Canvas:
         tint = colour_near(rng, np.array([light.tint]), 0.04)
         self.light = light._replace(sun=light.sun * pick(rng, (-1, 1)), tint=tint)
         self.tile = noise_tile(rng)
-        self.image = np.zeros((height, width, 3), "float32")
+        self.image = np.zeros((3, height, width), "float32")
         self.label = np.full((height, width), SKY, "uint8")
         self.instances = np.zeros((height, width), "uint16")
         self.depth = np.full((height, width), SKY_DEPTH, "float32")
@@ -215,13 +219,14 @@ def plan_street(rng):
 def paint_sky(canvas):
     light, rng = canvas.light, canvas.rng
     window, right, down = canvas.pixels((-1e3, 1e3), (CAMERA_HEIGHT, 1e3), (1,))
-    up = np.maximum(-2 * down, 0)[..., None]
-    sky = np.float32(light.horizon) * (1 - up + 0.15 * light.sun * right[..., None])
-    sky += np.float32(light.zenith) * up
-    far = 1 / (0.3 + up[..., 0])
+    up = np.maximum(-2 * down, 0)
+    sky = channels(light.horizon) * (1 - up + 0.15 * light.sun * right)
+    sky += channels(light.zenith) * up
+    far = 1 / (0.3 + up)
     clouds = Plane(canvas, window, right * far, 0.6 * far, None).noise(between(rng, 0.008, 0.016))
-    cover = np.clip(1.8 * clouds + between(rng, -0.4, 0.4), 0, 0.8)[..., None]
-    canvas.image[window] = sky + cover * (colour_near(rng, sky[-1]) - sky)
+    cover = np.clip(1.8 * clouds + between(rng, -0.4, 0.4), 0, 0.8)
+    cloud = channels(colour_near(rng, np.array([light.horizon])))
+    canvas.image[:, *window] = sky + cover * (cloud - sky)
 
 
 def paint_ground(canvas, street):
@@ -237,7 +242,7 @@ def paint_ground(canvas, street):
     plane.paint(dashes | zebra, WHITE, between(rng, 0.6, 1.0))
     walk = (u < left) | (u > right)
     slabs = (u % 0.8 < 0.05) | (v % 0.8 < 0.05)
-    plane.paint(walk, colour_near(rng, STONES, 0.04), 0.85 * rough - 0.15 * slabs)
+    plane.paint(walk, colour_near(rng, [STONE], 0.04), 0.85 * rough - 0.15 * slabs)
     plane.paint(walk & (u > left - 0.2) & (u < right + 0.2), WHITE)
     if rng.random() > street.town:
         canvas.begin(VEGETATION)
@@ -265,7 +270,7 @@ def paint_facade(plane, outline, brightness, wall, pitch, storey, glazed):
     across, up = plane.u % pitch, plane.v % storey
     pane = (abs(across / pitch - 0.5) < glazed / 2) & (abs(up / storey - 0.55) < 0.3)
     mood = plane._replace(u=plane.u - across, v=plane.v - up).noise(0.62)
-    plane.paint(outline & pane, light.horizon, 0.4 + 0.5 * mood)
+    plane.paint(outline & pane, light.horizon, 0.5 + 0.8 * mood)
     if light.dusk:
         plane.paint(outline & pane & (mood > 0.25), GLOW)
 
@@ -273,7 +278,8 @@ def paint_facade(plane, outline, brightness, wall, pitch, storey, glazed):
 def paint_house(canvas, x, near, length, height, rise):
     """The wall along the street, perhaps with a poster, the wall that faces us, and the roof."""
     rng, middle = canvas.rng, x + 6.0 * side_of(x)
-    wall, roof = (0.6 * colour_near(rng, PAINTS) + 0.4 * STONES[0] for _ in range(2))
+    air = np.array(pick(rng, (STONE, canvas.light.horizon)))
+    wall, roof = (0.5 * colour_near(rng, PAINTS) + 0.5 * air for _ in range(2))
     style = wall, between(rng, 1.6, 3.2), between(rng, 2.8, 3.6), between(rng, 0.3, 0.9)
     flank = canvas.receding(x, near, near + length, height + rise)
     gable = height + rise * (1 - abs(2 * flank.u / length - 1))
@@ -469,16 +475,16 @@ def paint_traffic(canvas, street):
 def photograph(canvas):
     """From surface colours to what a sensor records: light, haze, a slight blur, noise."""
     light, rng = canvas.light, canvas.rng
-    tint = np.where((canvas.label == SKY)[..., None], np.float32(1), np.float32(light.tint))
-    image = np.minimum(canvas.image * tint, 1.2)
-    haze = (canvas.depth / (canvas.depth + light.visibility))[..., None]
-    image += haze * (np.float32(light.horizon) - image)
-    for rows in (image, image.swapaxes(0, 1)):
+    image = np.where(canvas.label == SKY, canvas.image, canvas.image * channels(light.tint))
+    image = np.minimum(image, 1.2)
+    haze = canvas.depth / (canvas.depth + light.visibility)
+    image += haze * (channels(light.horizon) - image)
+    for rows in (image.swapaxes(0, 1), image.swapaxes(0, 2)):
         rows[1:-1] = 0.6 * rows[1:-1] + 0.2 * (rows[:-2] + rows[2:])
     grain = rng.integers(256, size=(2, *image.shape), dtype="uint8")
     grain = np.subtract(*grain, dtype="float32") / 256
     image += between(rng, 0.02, 0.08) * (0.4 + image) * grain
-    return np.clip(255 * image, 0, 255).astype("uint8")
+    return np.clip(255 * image, 0, 255).astype("uint8").transpose(1, 2, 0).copy()
 
 
 def void_band(label, instances, depth):
@@ -548,9 +554,8 @@ class StreetScenes(tfds.core.GeneratorBasedBuilder):
         }
         return tfds.core.DatasetInfo(
             builder=self,
-            description=self.__doc__,
+            description=StreetScenes.__doc__,
             features=tfds.features.FeaturesDict(features),
-            disable_shuffling=True,
         )
 
     def _split_generators(self, dl_manager):

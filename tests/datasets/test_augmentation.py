@@ -10,7 +10,7 @@ from kerasseg.datasets.augmentation import augment, move, random_matrix
 
 @pytest.fixture
 def no_colours(monkeypatch):
-    monkeypatch.setattr(augmentation, "recolour", lambda image, seeds: image)
+    monkeypatch.setattr(augmentation, "recolour", lambda image, seeds, strength: image)
 
 
 def pair(height=40, width=56):
@@ -56,7 +56,7 @@ def test_equal_seeds_give_equal_variants_and_others_do_not():
 
 def test_colours_change_in_the_image_alone_and_stay_in_range():
     image = np.random.default_rng(0).uniform(size=(6, 5, 3)).astype("float32")
-    changed = augmentation.recolour(tf.constant(image), [(1, 2), (3, 4), (5, 6)]).numpy()
+    changed = augmentation.recolour(tf.constant(image), [(1, 2), (3, 4), (5, 6)], 1.0).numpy()
     assert np.abs(changed - image).max() > 0.02
     assert changed.min() >= 0
     assert changed.max() <= 1
@@ -71,5 +71,15 @@ def test_mirroring_flips_left_and_right_exactly():
 
 
 def test_half_of_the_variants_are_mirrored():
-    first = [random_matrix((20, 30), (seed, 0), flip=True)[0].numpy() for seed in range(200)]
+    first = [random_matrix((20, 30), (seed, 0), 1.0)[0].numpy() for seed in range(200)]
     assert 70 < sum(value < 0 for value in first) < 130
+
+
+def test_at_strength_near_zero_only_the_mirror_is_left():
+    image, label = (tf.constant(x) for x in pair())
+    for seed in range(6):
+        moved = augment(image, label, (seed, 0), strength=1e-6)[1].numpy()
+        # The mirrored map may lie a rounding beyond the edge: compare without the border.
+        inner = moved[1:-1, 1:-1]
+        same = [np.array_equal(inner, x[1:-1, 1:-1]) for x in (label, label[:, ::-1])]
+        assert any(same)

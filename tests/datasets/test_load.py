@@ -151,7 +151,9 @@ def test_real_camvid_has_its_published_sizes(real_camvid):
     assert sum(len(x) for x, _ in data.train) == 367
 
 
-@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"image_size": (0, 5)}, {"image_size": (5,)}])
+@pytest.mark.parametrize(
+    "wrong", [{"batch_size": 0}, {"image_size": (0, 5)}, {"image_size": (5,)}, {"augment": 2}]
+)
 def test_wrong_arguments_are_named(wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}="):

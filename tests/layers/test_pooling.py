@@ -94,9 +94,7 @@ def test_gradient_equals_tensorflow_max_pooling(case):
         theirs = tf.nn.max_pool2d(variable, pool_size, strides, padding.upper())
     upstream = np.random.default_rng(0).normal(size=theirs.shape).astype("float32")
     expected = tape.gradient(theirs, variable, upstream)
-    np.testing.assert_allclose(
-        gradient(lambda x: layer(x)[0], x, upstream), expected, atol=1e-5
-    )
+    np.testing.assert_allclose(gradient(lambda x: layer(x)[0], x, upstream), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("mode", COMPILED)
