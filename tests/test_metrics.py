@@ -111,7 +111,7 @@ def test_reset_forgets(rng):
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_compiled_evaluation_equals_eager_and_a_wrong_id_makes_it_nan(rng, jit_compile):
+def test_compiled_evaluation_equals_eager_and_a_wrong_id_is_never_a_plausible_score(rng, jit_compile):
     if keras.backend.backend() == "torch" and jit_compile:
         pytest.skip("Keras compiles PyTorch models through torch.compile, not XLA")
     truth, scores = random_maps(rng, shape=(4, 6, 7))
@@ -120,10 +120,13 @@ def test_compiled_evaluation_equals_eager_and_a_wrong_id_makes_it_nan(rng, jit_c
     result = model.evaluate(scores, truth, batch_size=2, verbose=0, return_dict=True)
     assert result["mean_iou"] == pytest.approx(float(scored(truth, scores).result()), rel=1e-6)
 
-    if keras.backend.backend() != "torch":  # PyTorch runs eagerly and raises
-        truth[0, 0, 0] = 77
+    truth[0, 0, 0] = 77
+    if keras.backend.backend() == "tensorflow" or jit_compile:
         result = model.evaluate(scores, truth, batch_size=2, verbose=0, return_dict=True)
         assert np.isnan(result["mean_iou"])
+    else:  # JAX and PyTorch run eagerly here
+        with pytest.raises(ValueError, match="Received: id=77"):
+            model.evaluate(scores, truth, batch_size=2, verbose=0)
 
 
 def test_a_compiled_model_loads_with_its_metric_in_a_fresh_process(tmp_path):

@@ -258,7 +258,7 @@ def paint_backdrop(canvas, street):
     canvas.begin(BUILDING if built else VEGETATION)
     plane = canvas.facing(0.0, street.end, 400.0, 30.0)
     outline = plane._replace(u=plane.u - plane.u % 9 if built else plane.u, v=0 * plane.v)
-    skyline = between(rng, 6, 14) * (1 + outline.noise(18.0 if built else 3.0))
+    skyline = between(rng, 6, 14) * (1 + outline.noise(18.0 if built else 1.2))
     colour = colour_near(rng, PAINTS[:4] if built else LEAVES)
     plane.paint(plane.v < skyline, colour, 1 + 0.5 * plane.noise(1.6))
 
@@ -539,7 +539,18 @@ def draw_scene(seed, height=HEIGHT, width=WIDTH):
 
 
 class StreetScenes(tfds.core.GeneratorBasedBuilder):
-    """TBD"""
+    """Drawn street scenes with labels, instances and depth; nothing is downloaded.
+
+    The pictures of split 0 (train), 1 (validation) and 2 (test) are `draw_scene((split, index))`,
+    672 in all, of 192 x 256 pixels. `label` holds class ids 0 to 7, and 255 (void) where two
+    objects meet; `instances` numbers the cars, persons, poles and signs of a picture from 1;
+    `depth` is in centimetres, 20000 for the sky. Measured over all pictures: 4.29 % of the pixels
+    are void, and of the others
+
+    | road    | building | sky     | vegetation | car    | person | pole   | sign   |
+    |---------|----------|---------|------------|--------|--------|--------|--------|
+    | 45.35 % | 17.06 %  | 16.06 % | 10.85 %    | 8.80 % | 0.38 % | 1.00 % | 0.50 % |
+    """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}

@@ -1,11 +1,11 @@
 """Max pooling that remembers where each maximum was."""
 
 import keras
-import numpy as np
 from keras import ops
 
 from kerasseg.layers.windows import (
     WindowLayer,
+    both,
     compiles_pieces,
     position_dtype,
     window_entries,
@@ -71,30 +71,18 @@ class MaxPoolingWithArgmax2D(WindowLayer):
 
 
 def max_pool(windows, x):
-    """The maximum of every window, and its position in the window."""
-    candidates = window_entries(windows, x, lowest_value(x.dtype))
-    pooled = candidates[0]
-    argmax = first_real_position(windows, x) + ops.zeros_like(pooled, dtype="int32")
-    for position, candidate in enumerate(candidates[1:], start=1):
-        wins = ops.logical_or(candidate > pooled, candidate != candidate)  # NaN wins
-        pooled = ops.where(wins, candidate, pooled)
+    """The maximum of every window, and its position in the window.
+
+    The search starts in the middle of the window, which is real even where the rest is padding.
+    """
+    entries = window_entries(windows, x)
+    middle = (windows[0].size - 1) // 2 * windows[1].size + (windows[1].size - 1) // 2
+    pooled, _ = entries[middle]
+    argmax = ops.full_like(pooled, middle, dtype="int32")
+    for position in [*range(middle)[::-1], *range(middle + 1, len(entries))]:
+        entry, real = entries[position]
+        larger = entry >= pooled if position < middle else entry > pooled  # ties go to the first
+        wins = both(ops.logical_or(larger, entry != entry), real)  # NaN wins, padding never
+        pooled = ops.where(wins, entry, pooled)
         argmax = ops.where(wins, position, argmax)
     return pooled, ops.cast(argmax, position_dtype(windows))
-
-
-def first_real_position(windows, x):
-    """Where the search starts: behind the padding, which would win over a map of -inf."""
-    position = 0
-    for w, step in zip(windows, (windows[1].size, 1)):
-        length = ops.shape(x)[w.axis]
-        if w.pad(length)[0] > 0:
-            start = w.stride * ops.arange(w.count(length), dtype="int32") - w.before(length)
-            shape = [-1 if axis == w.axis else 1 for axis in range(4)]
-            position = position + step * ops.reshape(ops.maximum(-start, 0), shape)
-    return position
-
-
-def lowest_value(dtype):
-    """What padding holds so that it never wins."""
-    dtype = keras.backend.standardize_dtype(dtype)
-    return -float("inf") if "float" in dtype else int(np.iinfo(dtype).min)

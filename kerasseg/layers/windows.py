@@ -77,7 +77,7 @@ def spatial_axes(data_format):
 
 
 def ceil_divide(size, divisor):
-    return -(-size // divisor)
+    return (size + divisor - 1) // divisor  # not -(-size // divisor): ONNX divides towards zero
 
 
 class Windows(NamedTuple):
@@ -122,25 +122,46 @@ class Windows(NamedTuple):
         beyond = self._beyond(length)
         return beyond // 2, beyond - beyond // 2
 
+    def is_inside(self, length, offset):
+        """Of which windows the row at `offset` lies in the map; `None` for all."""
+        front, behind = self.pad(length)
+        if front <= offset < self.size - behind:
+            return None
+        row = ops.arange(self.count(length), dtype="int32") * self.stride
+        row = row - self.before(length) + offset
+        inside = ops.logical_and(row >= 0, row < length)
+        return ops.reshape(inside, [-1 if axis == self.axis else 1 for axis in range(4)])
+
     def _beyond(self, length):
         if self.padding == "valid":
             return 0
-        beyond = self.size - self.stride + -length % self.stride
+        beyond = (self.count(length) - 1) * self.stride + self.size - length
         return max(beyond, 0) if isinstance(length, int) else ops.maximum(beyond, 0)
 
 
-def window_entries(windows, x, pad_value):
-    """For each position in a window, row by row, a map of that entry of every window of `x`."""
+def window_entries(windows, x):
+    """For each position in a window, row by row: that entry of every window, and which are real.
+
+    The second is `None` where no window has padding, else it broadcasts against the first.
+    """
     lengths = [ops.shape(x)[w.axis] for w in windows]
-    x = pad_axes(windows, x, [w.pad(length) for w, length in zip(windows, lengths)], pad_value)
+    x = pad_axes(windows, x, [w.pad(length) for w, length in zip(windows, lengths)], 0)
     entries = []
     for offsets in itertools.product(*(range(w.size) for w in windows)):
-        bounds = []
+        bounds, real = [], None
         for w, length, offset in zip(windows, lengths, offsets):
             start = w.pad(length)[0] - w.before(length) + offset
             bounds.append((start, start + (w.count(length) - 1) * w.stride + 1, w.stride))
-        entries.append(slice_axes(windows, x, bounds))
+            real = both(real, w.is_inside(length, offset))
+        entries.append((slice_axes(windows, x, bounds), real))
     return entries
+
+
+def both(condition, other):
+    """Logical and, where `None` is true."""
+    if condition is None or other is None:
+        return other if condition is None else condition
+    return ops.logical_and(condition, other)
 
 
 def slice_axes(windows, x, bounds):

@@ -45,7 +45,7 @@ def test_channels_first_equals_channels_last(case):
 
 
 @pytest.mark.parametrize("training", TRAINING)
-@bounded(25)
+@bounded(12)  # each is compiled anew in training
 @given(case=pooling_cases())
 def test_gradients_of_overlapping_windows_add_up_as_in_loops(training, case):
     x, *arguments = case

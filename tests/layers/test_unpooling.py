@@ -58,7 +58,7 @@ def test_channels_first_equals_channels_last(case):
 
 
 @pytest.mark.parametrize("training", TRAINING)
-@bounded(25)
+@bounded(12)  # each is compiled anew in training
 @given(case=pooling_cases())
 def test_gradient_goes_to_the_winner_alone(training, case):
     x, values, argmax, arguments = pooled_case(case)
