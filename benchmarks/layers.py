@@ -226,13 +226,13 @@ def scatter_layers():
 def compare_segnets(rounds, size=(96, 128), batch=2):
     import keras
 
-    from kerasseg.models import segnet
+    from kerasseg.models import segnet, segnets
 
     rng = np.random.default_rng(0)
     x = rng.random((batch, *size, 3), "float32")
     y = rng.integers(0, 11, (batch, *size))
     models = {"ours": segnet((*size, 3), 11)}
-    with mock.patch.multiple(sys.modules["kerasseg.models.segnet"], **scatter_layers()):
+    with mock.patch.multiple(segnets, **scatter_layers()):
         models["a: argmax + scatter_nd"] = segnet((*size, 3), 11)
     for model in models.values():
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

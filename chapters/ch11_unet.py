@@ -46,7 +46,8 @@ keras.utils.set_random_seed(settings.seed)
 #
 # Training pictures are flipped, scaled, cropped, rotated and recoloured at random, each together
 # with its label map. A tenth of the training split is held out to choose the best epoch. The
-# validation split is looked at once, at the end.
+# validation split is looked at once, at the end. (CamVid's pictures are frames of a video, so a
+# held-out frame looks much like its neighbours: expect its score to be better than the last one.)
 #
 # SegNet learns more slowly than U-Net: it takes more steps an epoch, milder augmentation and milder
 # class weights to come to something in the same time.
@@ -62,19 +63,19 @@ options = {
 }
 data = datasets.load(settings.dataset, augment=strength, **options)
 fitting, selection = data.hold_out(0.1)
-unchanged = datasets.load(settings.dataset, augment=0, **options).train
+plain = datasets.load(settings.dataset, augment=0, **options)
+fitted, _ = plain.hold_out(0.1)  # the pictures of `fitting`, as they are
 
 
 def pixel_counts(batches):
     """How many pixels each class has, void not counted."""
     counts = np.zeros(data.num_classes, "int64")
-    for _, labels in batches:
-        labels = labels.numpy()
+    for _, labels in batches.as_numpy_iterator():
         counts += np.bincount(labels[labels != data.ignore_class], minlength=data.num_classes)
     return counts
 
 
-counts = pixel_counts(unchanged)
+counts = pixel_counts(plain.train)
 shares = counts / counts.sum()
 print(f"commonest class: {data.class_names[shares.argmax()]}, {shares.max():.1%} of the pixels")
 print(f"rarest class: {data.class_names[shares.argmin()]}, {shares.min():.2%}")
@@ -129,7 +130,7 @@ print(f"{model.name}: {model.count_params():,} weights at width {settings.width}
 # poles everywhere. A power of it lies between.
 
 # %%
-class_weights = (shares.max() / shares) ** balance
+class_weights = np.where(counts > 0, counts.max() / np.maximum(counts, 1), 0) ** balance
 print("weights:", dict(zip(data.class_names, class_weights.round(1).tolist())))
 schedule = keras.optimizers.schedules.CosineDecay(2e-3, epochs * len(fitting))
 model.compile(
@@ -163,7 +164,7 @@ model = keras.saving.load_model(path)  # the best epoch, as it lies on the disk
 
 def score(batches):
     metric = MeanIoU(data.num_classes, data.ignore_class)
-    for images, labels in batches:
+    for images, labels in batches.as_numpy_iterator():
         metric.update_state(labels, model.predict_on_batch(images))
     return float(metric.result()), metric.per_class()
 
@@ -183,12 +184,13 @@ chapter.figure(
 )
 
 # %%
-images, labels = next(iter(data.validation.unbatch().shuffle(1000, seed=0).batch(4)))
+examples = data.validation.unbatch().shuffle(1000, seed=0).batch(4)
+images, labels = next(examples.as_numpy_iterator())
 predicted = model.predict_on_batch(images).argmax(-1)
 chapter.figure(
     figures.predictions(
-        images.numpy(),
-        labels.numpy(),
+        images,
+        labels,
         predicted,
         data.class_names,
         data.colours,
@@ -206,7 +208,7 @@ chapter.figure(
 # this network.
 
 # %%
-on_training_pictures, _ = score(unchanged)
+on_training_pictures, _ = score(fitted)
 print(f"mean IoU on training pictures {on_training_pictures:.3f}, on unseen ones {mean_iou:.3f}")
 
 # %% [markdown]
@@ -240,11 +242,12 @@ chapter.exact(
     expected=[37, 53],
     source="kerasseg: any input size",
 )
-majority = shares.max() / data.num_classes
+validation_counts = pixel_counts(data.validation)
+majority = validation_counts.max() / validation_counts.sum() / np.count_nonzero(validation_counts)
 chapter.empirical(
     f"mean IoU of {settings.model} on {settings.dataset}, validation split",
     measured=mean_iou,
-    expected=f"above {majority:.3f}, the bound of the commonest class alone",
+    expected=f"above {majority:.3f}, what calling everything one class can give",
     holds=mean_iou > majority,
     source="majority class, computed here",
 )

@@ -7,11 +7,19 @@ Matplotlib or scikit-learn loads on first use.
 
 import importlib
 
-from kerasseg import layers, losses, metrics, models
+from kerasseg import initializers, layers, losses, metrics, models
 from kerasseg.version import __version__
 
 LOADED_ON_FIRST_USE = ("chapter", "datasets", "figures")
-__all__ = ["__version__", "layers", "losses", "metrics", "models", *LOADED_ON_FIRST_USE]
+__all__ = [
+    "__version__",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    *LOADED_ON_FIRST_USE,
+]
 
 
 def __getattr__(name):

@@ -2,9 +2,8 @@
 
 import argparse
 import json
-import os
+import math
 import sys
-import tempfile
 import textwrap
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +17,17 @@ OPTIONS = {
     "seed": "of weights, shuffling and augmentation",
     "output": "folder for figures, claims and the model",
 }
-TYPES = {"data_dir": str, "epochs": int, "output": str}
+
+
+def positive_integer(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1. Received: {text}")
+    return number
+
+
+# What to make of a word for a setting whose default is None or must be positive.
+TYPES = {"epochs": positive_integer, "batch_size": positive_integer, "code_size": positive_integer}
 
 
 class Chapter:
@@ -31,7 +40,7 @@ class Chapter:
         name: The script's name, such as `"ch11_unet"`.
         title: Its heading.
         quick: Settings of `--quick`: a run of seconds that shows that the script works.
-        full: Settings of `--full`: the book's own data and length.
+        full: Settings of `--full`: real data at full length.
         choices: {setting: the values it may take}.
         **settings: Every setting with its default; its type is the default's. `None` stands for
             "decided by the chapter".
@@ -93,7 +102,8 @@ class Chapter:
     def finish(self):
         """Prints the claims, writes `claims.json`, and fails if an exact one does not hold."""
         print("\n" + claims_table(self.claims))
-        write_atomically(self.output / "claims.json", json.dumps(self.claims, indent=2) + "\n")
+        text = json.dumps(self.claims, indent=2, allow_nan=False)
+        write_atomically(self.output / "claims.json", text + "\n")
         print(f"\nFigures, claims and models are in {self.output}/")
         broken = [
             claim["claim"]
@@ -136,7 +146,7 @@ def parse_arguments(title, settings, choices):
         )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--quick", action="store_true", help="seconds: shows that it runs")
-    length.add_argument("--full", action="store_true", help="the book's own data and length")
+    length.add_argument("--full", action="store_true", help="real data at full length")
     given = vars(parser.parse_args([] if in_notebook() else None))
     return {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
 
@@ -146,21 +156,18 @@ def in_notebook():
 
 
 def plain(value):
-    """NumPy numbers and arrays as what JSON holds."""
-    return value.tolist() if hasattr(value, "tolist") else value
+    """NumPy numbers and arrays as what JSON holds; a number that is none as `None`."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def claims_table(claims):
     """The claims as text, one a line, a mark for those that hold."""
 
     def short(value):
-        return (
-            f"{value:,.4g}"
-            if isinstance(value, float)
-            else f"{value:,}"
-            if isinstance(value, int)
-            else str(value)
-        )
+        if isinstance(value, float):
+            return f"{value:,.4g}"
+        return f"{value:,}" if type(value) is int else str(value)
 
     rows = [("", "claim", "expected", "measured")]
     for claim in claims:
@@ -174,6 +181,6 @@ def claims_table(claims):
 
 def write_atomically(path, text):
     """Writes a file whole or not at all."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.write(text)
-    os.replace(file.name, path)
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(text)
+    unfinished.replace(path)

@@ -118,7 +118,7 @@ def paint(labels, colours):
     labels = np.asarray(labels)
     palette = np.full((256, 3), VOID_COLOUR, "uint8")
     palette[: len(colours)] = colours
-    return palette[np.clip(labels, 0, 255)] / 255
+    return palette[np.where((labels >= 0) & (labels < 255), labels, 255)] / 255
 
 
 def class_legend(figure, class_names, colours, void):

@@ -1,10 +1,12 @@
 """Losses of label maps: sparse integer labels, logits, void pixels, class weights."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
 
-from kerasseg.labels import check_ids, inside_classes, not_void, squeeze_channel
+from kerasseg.labels import as_label_map, check_ids, inside_classes, not_void
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -29,8 +31,8 @@ class CrossEntropy(keras.losses.Loss):
 
     Example: logits 0, 0 say one half for each of two classes; the last pixel is void.
 
-    >>> CrossEntropy()([[[0, 1, 255]]], np.zeros((1, 1, 3, 2)))
-    0.6931472
+    >>> float(CrossEntropy()(np.array([[[0, 1, 255]]]), np.zeros((1, 1, 3, 2))))
+    0.6931471824645996
     """
 
     def __init__(
@@ -44,9 +46,11 @@ class CrossEntropy(keras.losses.Loss):
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         weights = None if class_weights is None else [float(weight) for weight in class_weights]
-        if weights is not None and (min(weights) < 0 or max(weights) == 0):
+        if weights is not None and (
+            not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights)
+        ):
             raise ValueError(
-                "`class_weights` must be non-negative numbers, not all zero. "
+                "`class_weights` must be finite, non-negative numbers, not all zero. "
                 f"Received: class_weights={weights}"
             )
         self.ignore_class = ignore_class
@@ -60,10 +64,10 @@ class CrossEntropy(keras.losses.Loss):
                 f"`class_weights` must have one weight a class, {num_classes} of them. "
                 f"Received: class_weights={self.class_weights}"
             )
-        truth = ops.cast(squeeze_channel(y_true, y_pred, self.axis), "int32")
+        truth = as_label_map(y_true, y_pred, self.axis)
         check_ids(truth, num_classes, self.ignore_class)
         counted, inside = not_void(truth, self.ignore_class), inside_classes(truth, num_classes)
-        safe = ops.where(inside, truth, 0)
+        safe = ops.cast(ops.where(inside, truth, 0), "int32")
         losses = ops.sparse_categorical_crossentropy(safe, y_pred, from_logits=True, axis=self.axis)
         weights = ops.cast(counted, losses.dtype)
         if self.class_weights is not None:

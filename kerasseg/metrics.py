@@ -1,10 +1,12 @@
 """Scores of label maps, all from one confusion matrix over the whole set, void left out."""
 
+from numbers import Integral
+
 import keras
 import numpy as np
 from keras import ops
 
-from kerasseg.labels import check_ids, inside_classes, not_void, squeeze_channel
+from kerasseg.labels import as_label_map, check_ids, inside_classes, not_void
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -35,17 +37,17 @@ class MeanIoU(keras.metrics.Metric):
 
     >>> metric = MeanIoU(num_classes=2)
     >>> metric.update_state([[[0, 0, 1, 255]]], ops.one_hot([[[0, 1, 1, 0]]], 2))
-    >>> metric.result(), metric.per_class()
-    (0.5, array([0.5, 0.5], dtype=float32))
+    >>> float(metric.result()), metric.per_class().tolist()
+    (0.5, [0.5, 0.5])
     """
 
     def __init__(self, num_classes, ignore_class=255, axis=-1, name="mean_iou", dtype=None):
         super().__init__(name=name, dtype=dtype)
-        if not isinstance(num_classes, int) or num_classes < 1:
+        if not isinstance(num_classes, Integral) or num_classes < 1:
             raise ValueError(
                 f"`num_classes` must be a positive integer. Received: num_classes={num_classes}"
             )
-        self.num_classes = num_classes
+        self.num_classes = int(num_classes)
         self.ignore_class = ignore_class
         self.axis = axis
         # Rows are truths, columns predictions. float32 holds what every backend has.
@@ -56,7 +58,7 @@ class MeanIoU(keras.metrics.Metric):
     def update_state(self, y_true, y_pred, sample_weight=None):
         scores = ops.convert_to_tensor(y_pred)
         self._check_scores(scores)
-        truth = squeeze_channel(ops.convert_to_tensor(y_true), scores, self.axis)
+        truth = as_label_map(ops.convert_to_tensor(y_true), scores, self.axis)
         check_ids(truth, self.num_classes, self.ignore_class)
         counts = confusion_counts(
             truth,
@@ -105,14 +107,16 @@ def confusion_counts(truth, prediction, num_classes, ignore_class=255, sample_we
 
     A truth outside the classes makes every count NaN.
     """
-    truth = ops.cast(truth, "int32")
     counted, inside = not_void(truth, ignore_class), inside_classes(truth, num_classes)
-    cell = ops.where(inside, truth * num_classes + ops.cast(prediction, "int32"), 0)
+    row, column = ops.cast(truth, "int32"), ops.cast(prediction, "int32")
+    cell = ops.where(inside, row * num_classes + column, 0)
 
     # Integers count exactly beyond 2^24 pixels a batch, where float32 would stand still.
     weight = ops.cast(counted, "int32")
     if sample_weight is not None:
         sample_weight = ops.cast(sample_weight, "float32")
+        if len(sample_weight.shape) == len(truth.shape) + 1:
+            sample_weight = ops.squeeze(sample_weight, axis=-1)
         missing = len(truth.shape) - len(sample_weight.shape)
         sample_weight = ops.reshape(sample_weight, (*ops.shape(sample_weight), *[1] * missing))
         weight = ops.cast(weight, "float32") * sample_weight

@@ -39,6 +39,26 @@ def test_the_command_line_wins_over_quick_which_wins_over_the_defaults(make):
     assert make("--full").settings.dataset == "mnist"
 
 
+def test_an_integer_whose_default_is_left_to_the_chapter_is_an_integer(make):
+    settings = make(
+        "--batch-size", "5", "--code-size", "7", batch_size=None, code_size=None
+    ).settings
+    assert (settings.batch_size, settings.code_size) == (5, 7)
+
+
+def test_no_epochs_at_all_are_refused(make, capsys):
+    with pytest.raises(SystemExit):
+        make("--epochs", "0")
+    assert "must be at least 1. Received: 0" in capsys.readouterr().err
+
+
+def test_a_measurement_that_is_no_number_is_null_in_the_file(make, tmp_path):
+    chapter = make()
+    chapter.empirical("none", measured=float("nan"), expected="a score", holds=False, source="")
+    chapter.finish()
+    assert json.loads((tmp_path / "out" / "claims.json").read_text())[0]["measured"] is None
+
+
 def test_image_size_takes_height_and_width(make):
     assert make("--image-size", "30", "40").settings.image_size == (30, 40)
 

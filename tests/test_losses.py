@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops
 
 from kerasseg.losses import CrossEntropy
 from tests import reference
@@ -43,9 +42,18 @@ def test_a_batch_of_void_costs_nothing(rng):
     assert float(CrossEntropy()(np.full((2, 3, 4), 255), rng.normal(size=(2, 3, 4, 5)))) == 0
 
 
-def test_half_precision_logits_give_a_finite_loss(rng):
-    truth, scores = random_maps(rng, shape=(4, 60, 70))
-    assert np.isfinite(float(CrossEntropy()(truth, ops.cast(100 * scores, "float16"))))
+def test_interpolated_labels_are_refused_eagerly_and_nan_when_compiled(rng):
+    truth, scores = random_maps(rng, shape=(2, 3, 4))
+    truth = truth + 0.5
+    with pytest.raises(ValueError, match=r"class ids 0 to 4.*Received: id=\d+\.5"):
+        CrossEntropy()(truth, scores)
+    assert np.isnan(compiled_loss(truth, scores))
+
+
+def test_one_hot_labels_are_refused_with_the_remedy(rng):
+    scores = rng.normal(size=(1, 5, 5, 5))
+    with pytest.raises(ValueError, match=r"one a pixel.*\(1, 5, 5, 5\).*argmax"):
+        CrossEntropy()(np.eye(5)[rng.integers(0, 5, (1, 5, 5))], scores)
 
 
 def test_an_id_outside_the_classes_raises_in_eager_calls(rng):
@@ -56,18 +64,22 @@ def test_an_id_outside_the_classes_raises_in_eager_calls(rng):
 
 
 def test_an_id_outside_the_classes_makes_a_compiled_loss_nan(rng):
-    if keras.backend.backend() == "torch":
-        pytest.skip("PyTorch runs eagerly and raises")
     truth, scores = random_maps(rng, shape=(2, 3, 4))
     truth[0, 0, 0] = 5
-    model = keras.Sequential([keras.Input((3, 4, 5)), keras.layers.Activation("linear")])
+    assert np.isnan(compiled_loss(truth, scores))
+
+
+def compiled_loss(truth, scores):
+    if keras.backend.backend() == "torch":
+        pytest.skip("PyTorch runs eagerly and raises")
+    model = keras.Sequential([keras.Input(scores.shape[1:]), keras.layers.Activation("linear")])
     model.compile(loss=CrossEntropy(), jit_compile=True)
-    assert np.isnan(model.evaluate(scores, truth, verbose=0))
+    return model.evaluate(scores, truth, verbose=0)
 
 
-@pytest.mark.parametrize("weights", [[-1, 2], [0, 0]])
+@pytest.mark.parametrize("weights", [[-1, 2], [0, 0], [1, np.inf]])
 def test_weights_that_cannot_be_are_refused(weights):
-    with pytest.raises(ValueError, match="non-negative numbers, not all zero"):
+    with pytest.raises(ValueError, match="finite, non-negative numbers, not all zero"):
         CrossEntropy(class_weights=weights)
 
 

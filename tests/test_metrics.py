@@ -88,9 +88,22 @@ def test_a_channel_axis_of_one_and_channels_first_are_understood(rng):
     truth, scores = random_maps(rng)
     expected = float(scored(truth, scores).result())
     assert float(scored(truth[..., None], scores).result()) == expected
-    first = MeanIoU(5, axis=1)
-    first.update_state(truth, np.moveaxis(scores, -1, 1))
-    assert float(first.result()) == expected
+    for labels in (truth, truth[:, None], truth[..., None]):
+        first = MeanIoU(5, axis=1)
+        first.update_state(labels, np.moveaxis(scores, -1, 1))
+        assert float(first.result()) == expected
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 5, 5), (1, 5, 4), (1, 25)])
+def test_labels_of_another_shape_are_refused_one_hot_masks_with_the_remedy(shape, rng):
+    with pytest.raises(ValueError, match="one a pixel.*One-hot masks become ids by `argmax`"):
+        scored(np.zeros(shape, "int32"), rng.normal(size=(1, 5, 5, 5)))
+
+
+def test_interpolated_labels_are_refused(rng):
+    truth, scores = random_maps(rng)
+    with pytest.raises(ValueError, match=r"Received: id=\d+\.5"):
+        scored(truth + 0.5, scores)
 
 
 def test_sample_weights_count_pixels_as_often_as_they_say(rng):
@@ -111,7 +124,9 @@ def test_reset_forgets(rng):
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_compiled_evaluation_equals_eager_and_a_wrong_id_is_never_a_plausible_score(rng, jit_compile):
+def test_compiled_evaluation_equals_eager_and_a_wrong_id_is_never_a_plausible_score(
+    rng, jit_compile
+):
     if keras.backend.backend() == "torch" and jit_compile:
         pytest.skip("Keras compiles PyTorch models through torch.compile, not XLA")
     truth, scores = random_maps(rng, shape=(4, 6, 7))

@@ -1,5 +1,9 @@
 """One door to every source of pictures."""
 
+from numbers import Integral
+
+import numpy as np
+
 from kerasseg.datasets import camvid, digits, from_tfds
 from kerasseg.datasets.dataset import Dataset, Source
 
@@ -64,11 +68,11 @@ def load(
     """
     if name not in SOURCES:
         raise ValueError(f"`name` must be one of {', '.join(SOURCES)}. Received: name={name!r}")
-    if image_size is not None and (len(image_size) != 2 or min(image_size) < 1):
+    if image_size is not None and (np.shape(image_size) != (2,) or min(image_size) < 1):
         raise ValueError(
             f"`image_size` must be (height, width) in pixels. Received: image_size={image_size}"
         )
-    if not isinstance(batch_size, int) or batch_size < 1:
+    if not isinstance(batch_size, Integral) or batch_size < 1:
         raise ValueError(
             f"`batch_size` must be a positive integer. Received: batch_size={batch_size}"
         )

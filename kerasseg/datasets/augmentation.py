@@ -76,6 +76,8 @@ def move(x, matrix, interpolation, fill_mode, fill_value=0):
 
 def recolour(image, seeds, strength):
     """Brightness, contrast and, for colour images, saturation; clipped to [0, 1]."""
+    if strength == 0:
+        return image
     image = tf.image.stateless_random_brightness(image, strength * BRIGHTNESS, seeds[0])
     contrast, saturation = strength * CONTRAST, strength * SATURATION
     image = tf.image.stateless_random_contrast(image, 1 - contrast, 1 + contrast, seeds[1])

@@ -48,7 +48,7 @@ class Dataset:
             come in one order. `test` is `None` where the source has none.
         class_names, colours, ignore_class: As in the source.
         num_classes: How many classes there are, void not counted.
-        image_shape: (height, width, channels) of the images; `None` where sizes differ.
+        image_shape: (height, width, channels) of the images; `None`s where sizes differ.
     """
 
     def __init__(self, source, *, target, image_size, batch_size, augment, seed):
@@ -66,16 +66,29 @@ class Dataset:
         self.validation = self._batches(source.splits["validation"])
         self.test = self._batches(source.splits["test"]) if "test" in source.splits else None
         self.image_shape = tuple(self.validation.element_spec[0].shape[1:])
+        if None in self.image_shape and batch_size > 1:
+            raise ValueError(
+                "The pictures differ in size and do not fit into one batch. Pass `image_size`, "
+                f"(height, width), or batch_size=1. Received: batch_size={batch_size}"
+            )
 
     def hold_out(self, fraction=0.1):
         """The training split in two: batches to fit on, and batches to choose a checkpoint on.
 
         A checkpoint chosen on the pictures that it is then scored on scores too well, so the
-        validation split is left alone. The same pictures are held out for every seed.
+        validation split is left alone. The same pictures are held out for every seed, drawn at
+        random: where pictures are frames of a video, they have neighbours among the others and
+        score better than unseen ones.
+
+        Args:
+            fraction: Share of the training split to hold out, between 0 and 1; one picture at
+                least.
 
         Returns:
             `(fitting, selection)`: the first like `train`, the second like `validation`.
         """
+        if not 0 < fraction < 1:
+            raise ValueError(f"`fraction` must be between 0 and 1. Received: fraction={fraction}")
         records = self.source.splits["train"]
         rest, held_out = seeded_split(records, fraction)
         return self._batches(rest, training=True), self._batches(held_out)
@@ -135,7 +148,7 @@ def seeded_split(records, fraction, seed=0):
     """Two datasets: the records but for a `fraction` drawn by `seed`, and the drawn ones."""
     count = len(records)
     drawn = np.zeros(count, bool)
-    drawn[np.random.default_rng(seed).permutation(count)[: round(fraction * count)]] = True
+    drawn[np.random.default_rng(seed).permutation(count)[: max(1, round(fraction * count))]] = True
 
     def select(chosen):
         table = tf.constant(chosen)

@@ -31,7 +31,12 @@ def by_stem(folder):
     """{stem: path} of the images in a folder, in the order of their names."""
     folder = Path(folder)
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = {path.stem: path for path in paths if path.suffix.lower() in SUFFIXES}
+    found = {}
+    for path in paths:
+        if path.suffix.lower() in SUFFIXES:
+            if path.stem in found:
+                raise ValueError(f"Two files of one stem: {found[path.stem]} and {path}.")
+            found[path.stem] = path
     if not found:
         raise FileNotFoundError(
             f"No images in {folder}. Expected files that end in {', '.join(SUFFIXES)}."
@@ -69,7 +74,13 @@ def pair_by_list(list_file):
 
 def read_image(path):
     """uint8 array (height, width, 3). An unreadable or truncated file raises `ValueError`."""
-    return np.asarray(decode(path).convert("RGB"))
+    picture = decode(path)
+    if picture.mode.startswith("I;16"):  # `convert` would clip 16 bits to white
+        grey = (np.asarray(picture) // 257).astype("uint8")
+        return np.repeat(grey[..., None], 3, axis=-1)
+    if picture.mode in ("I", "F"):
+        raise ValueError(f"{path}: expected 8 or 16 bits a channel. Received: mode={picture.mode}")
+    return np.asarray(picture.convert("RGB"))
 
 
 def read_label(path):

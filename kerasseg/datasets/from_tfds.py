@@ -13,7 +13,7 @@ def prepared(name, data_dir, download):
     """The builder of a set that lies ready in `data_dir`, downloaded first where that is allowed.
 
     Raises:
-        FileNotFoundError: the set is not there, and `download=False` or the download failed.
+        FileNotFoundError: the set is not there, and `download=False` or preparing it failed.
     """
     builder = tfds.builder(name, data_dir=data_dir)
     if builder.is_prepared():
@@ -27,7 +27,7 @@ def prepared(name, data_dir, download):
         builder.download_and_prepare()
     except Exception as error:
         raise FileNotFoundError(
-            f"{name} is not prepared in {builder.data_dir} and could not be downloaded: {error}"
+            f"{name} could not be prepared in {builder.data_dir}: {error}"
         ) from error
     return builder
 

@@ -42,6 +42,8 @@ def spatial_shape(input_shape):
 
 def scale_filters(filters, width):
     """The filter count at `width`: rounded to the nearest integer, never below one."""
+    if width <= 0:
+        raise ValueError(f"`width` must be positive. Received: width={width}")
     return max(1, round(filters * width))
 
 
@@ -64,4 +66,6 @@ def score_head(x, num_classes, like=None, kernel_size=1, activation=None):
     x = layers.Conv2D(num_classes, kernel_size, padding="same", name="scores")(x)
     if like is not None:
         x = CenterCropLike(name="crop")(x, like)
+    if activation == "softmax":  # over the classes, wherever their axis is
+        return layers.Softmax(axis=channel_axis(), dtype="float32", name="logits")(x)
     return layers.Activation(activation or "linear", dtype="float32", name="logits")(x)

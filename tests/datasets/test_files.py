@@ -91,6 +91,29 @@ def test_palette_mask_gives_its_indices_not_its_colours(tmp_path):
     np.testing.assert_array_equal(files.read_label(tmp_path / "mask.png"), ids)
 
 
+def test_two_images_of_one_stem_are_named(camvid_dir):
+    path = camvid_dir / "train" / "train_00.png"
+    Image.open(path).save(path.with_suffix(".bmp"))
+    with pytest.raises(
+        ValueError, match=r"Two files of one stem: .*train_00.bmp and .*train_00.png"
+    ):
+        load(camvid_dir)
+
+
+def test_sixteen_bit_grey_images_keep_their_shades(tmp_path):
+    ramp = np.linspace(0, 65535, 12, dtype="uint16").reshape(3, 4)
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    np.testing.assert_array_equal(files.read_image(tmp_path / "ramp.png")[..., 1], ramp // 257)
+
+
+def test_pictures_of_several_sizes_need_an_image_size(camvid_dir):
+    for folder, mode in (("train", "RGB"), ("trainannot", "L")):
+        Image.new(mode, (10, 8)).save(camvid_dir / folder / "train_00.png")
+    with pytest.raises(ValueError, match="differ in size.*Pass `image_size`"):
+        load(camvid_dir)
+    assert load(camvid_dir, image_size=(4, 6)).image_shape == (4, 6, 3)
+
+
 def test_published_lists_pair_files_whatever_their_root(camvid_dir):
     for split in ("train", "val"):
         names = [path.name for path in sorted((camvid_dir / split).iterdir())][1:]

@@ -80,6 +80,16 @@ def test_hold_out_parts_the_training_split_alike_for_every_seed(camvid_dir):
     assert parts(1)[1] == selection
 
 
+@pytest.mark.parametrize("fraction", [0, 1.5])
+def test_hold_out_refuses_what_is_no_share(fraction):
+    with pytest.raises(ValueError, match=f"between 0 and 1. Received: fraction={fraction}"):
+        datasets.load("digits").hold_out(fraction)
+
+
+def test_hold_out_holds_out_one_picture_at_least(camvid_dir):
+    assert len(datasets.load("camvid", data_dir=camvid_dir).hold_out(0.01)[1]) == 1
+
+
 def test_splits_know_their_length(camvid_dir):
     data = datasets.load("camvid", data_dir=camvid_dir, batch_size=4)
     assert (len(data.train), len(data.validation), data.test) == (3, 1, None)
@@ -123,14 +133,6 @@ def test_street_scenes_hold_images_labels_instances_and_depth(scenes_dir):
     assert set(np.unique(maps["label"][things])) <= {4, 5, 6, 7}
 
 
-def test_street_scenes_need_no_network(scenes_dir, monkeypatch):
-    def refuse(*args, **kwargs):
-        raise AssertionError("the network was asked for")
-
-    monkeypatch.setattr("socket.socket.connect", refuse)
-    assert len(datasets.load("street_scenes", data_dir=scenes_dir).train) == 60
-
-
 def test_mnist_that_is_not_there_and_not_to_be_downloaded_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="mnist is not prepared in .*download=True"):
         datasets.load("mnist", data_dir=tmp_path, download=False)
@@ -152,7 +154,14 @@ def test_real_camvid_has_its_published_sizes(real_camvid):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"batch_size": 0}, {"image_size": (0, 5)}, {"image_size": (5,)}, {"augment": 2}]
+    "wrong",
+    [
+        {"batch_size": 0},
+        {"image_size": (0, 5)},
+        {"image_size": (5,)},
+        {"image_size": 32},
+        {"augment": 2},
+    ],
 )
 def test_wrong_arguments_are_named(wrong):
     (name,) = wrong

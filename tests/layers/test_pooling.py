@@ -152,7 +152,8 @@ def test_positions_take_the_smallest_type(pool_size, dtype):
     x = np.arange(16 * 17.0, dtype="float32").reshape(1, 16, 17, 1)
     layer = MaxPoolingWithArgmax2D(pool_size)
     pooled, argmax = layer(x)
-    assert numpy(argmax).dtype == dtype
+    if (BACKEND, dtype) != ("torch", "uint16"):  # PyTorch has none, Keras takes int32
+        assert numpy(argmax).dtype == dtype
     assert layer(keras.KerasTensor((1, 16, 17, 1)))[1].dtype == dtype
     assert numpy(argmax).item() == pool_size[0] * pool_size[1] - 1
     assert numpy(pooled).item() == x[0, pool_size[0] - 1, pool_size[1] - 1, 0]

@@ -261,3 +261,24 @@ def test_average_unpooling_copies_values_over_windows(size, shape):
     first = AverageUnpooling2D(size, "channels_first")(channels_first(x))
     np.testing.assert_array_equal(channels_last(numpy(first)), expected)
     assert AverageUnpooling2D(size).compute_output_shape(x.shape) == expected.shape
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="the mask of eight bytes is TensorFlow's")
+def test_a_training_step_of_segnet_holds_no_int64_mask():
+    import tensorflow as tf
+    from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
+
+    from kerasseg.models import segnet
+
+    model = segnet((32, 48, 3), 3, width=0.05)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, jit_compile=False)
+    step = tf.function(lambda x, y: model.train_step((x, y)))
+    graph = step.get_concrete_function(
+        tf.TensorSpec((2, 32, 48, 3)), tf.TensorSpec((2, 32, 48), tf.int32)
+    ).graph
+    functions = [function_def_to_graph(f) for f in graph.as_graph_def().library.function]
+    outputs = [y for g in (graph, *functions) for op in g.get_operations() for y in op.outputs]
+    maps = {y.dtype for y in outputs if y.shape.rank == 4}
+    assert tf.uint8 in maps
+    assert tf.int64 not in maps
