@@ -1,6 +1,8 @@
 """Fixtures of the whole suite: small data made here, real data where it lies beside us."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -66,3 +68,24 @@ def make_camvid(folder, splits=(("train", 10), ("val", 4)), size=(9, 12)):
 def environment(backend):
     """The environment of a subprocess in which Keras runs on another backend."""
     return {**os.environ, "KERAS_BACKEND": backend}
+
+
+LOAD_AND_CALL = """
+import sys, kerasseg, keras, numpy as np
+model, images, result = sys.argv[1:]
+outputs = keras.saving.load_model(model)(np.load(images), training=False)
+np.save(result, keras.ops.convert_to_numpy(outputs))
+"""
+
+
+def outputs_in_fresh_process(path, images):
+    """What a saved model gives in a new process that knows only kerasseg and keras."""
+    folder = path.parent
+    np.save(folder / "images.npy", images)
+    words = (path, folder / "images.npy", folder / "result.npy")
+    subprocess.run(
+        [sys.executable, "-c", LOAD_AND_CALL, *map(str, words)],
+        check=True,
+        env=environment(keras.backend.backend()),
+    )
+    return np.load(folder / "result.npy")

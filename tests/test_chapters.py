@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 
-from tests.conftest import environment
+from tests.conftest import environment, outputs_in_fresh_process
 
 CHAPTERS = sorted((Path(__file__).parents[1] / "chapters").glob("ch*.py"))
 VARIANTS = [(path, ()) for path in CHAPTERS]
@@ -42,10 +44,10 @@ def test_chapter_runs_and_every_exact_claim_holds(path, words, scenes_dir, tmp_p
     assert len(figures) == text.count("chapter.figure(")
     assert all(f"Figure {figure}" in printed for figure in figures)
 
-    (model,) = tmp_path.glob("*.keras")
-    load = f"import kerasseg, keras; print(keras.saving.load_model({str(model)!r}).name)"
-    result = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
+    (saved,) = tmp_path.glob("*.keras")
+    model = keras.saving.load_model(saved)
+    images = np.random.default_rng(0).uniform(size=(2, *model.input_shape[1:])).astype("float32")
+    np.testing.assert_allclose(outputs_in_fresh_process(saved, images), model(images), atol=1e-6)
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -66,3 +68,16 @@ def test_wrong_arguments_end_with_one_clear_error_and_no_output(tmp_path):
     assert result.returncode != 0
     assert result.stderr.strip().splitlines()[-1].startswith("FileNotFoundError: No images in")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_readmes_example_runs(scenes_dir, tmp_path, monkeypatch):
+    readme = Path(__file__).parents[1] / "README.md"
+    code = readme.read_text().split("```python\n")[1].split("```")[0]
+    for long, short in (("epochs=14", "epochs=1"), ("(96, 128)", "(32, 48)"), ("0.25", "0.05")):
+        assert long in code
+        code = code.replace(long, short)
+    code = code.replace('"street_scenes",', f'"street_scenes", data_dir={str(scenes_dir)!r},')
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(code, names)
+    assert names["model"].name == "unet"

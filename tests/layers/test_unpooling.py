@@ -200,7 +200,7 @@ def test_training_through_the_pair_moves_the_weights_alike(jit_compile, rng):
         )
         losses.append(model.fit(x, y, batch_size=2, epochs=3, verbose=0, shuffle=False).history)
     np.testing.assert_allclose(losses[0]["loss"], losses[1]["loss"], rtol=1e-5)
-    assert losses[0]["loss"][-1] < losses[0]["loss"][0]
+    assert len(set(losses[0]["loss"])) == 3, "the weights do not move"
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from kerasseg.models import dense_autoencoder, split_autoencoder
+from tests.conftest import outputs_in_fresh_process
 from tests.models.zoo import outputs, picture
 
 
@@ -29,6 +30,15 @@ def test_the_two_halves_make_the_whole_and_share_its_weights():
         assert code.shape == (2, 4)
         np.testing.assert_allclose(outputs(decoder, code), outputs(model, images), atol=1e-6)
         model.set_weights([0.9 * weight for weight in model.get_weights()])
+
+
+def test_it_loads_in_a_fresh_process_and_gives_the_same(tmp_path):
+    model = dense_autoencoder((5, 7, 1), code_size=4)
+    model.compile("adam", "binary_crossentropy")
+    model.save(tmp_path / "model.keras")
+    images = picture(5, 7, 1)
+    loaded = outputs_in_fresh_process(tmp_path / "model.keras", images)
+    np.testing.assert_allclose(loaded, outputs(model, images), atol=1e-6)
 
 
 def test_sizes_that_are_not_fixed_are_refused():

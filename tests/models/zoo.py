@@ -1,13 +1,10 @@
 """What every segmentation network must do, written once."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 
-from tests.conftest import environment
+from tests.conftest import outputs_in_fresh_process
 
 
 def trainable(model):
@@ -53,7 +50,8 @@ class SegmentationModelTests:
         assert outputs(model, picture(16, 16, channels)).shape[-1] == channels + 1
 
     def test_channels_first_equals_channels_last(self):
-        last, first = self.small(), self.small((3, None, None), data_format="channels_first")
+        last = self.small(activation="softmax")
+        first = self.small((3, None, None), activation="softmax", data_format="channels_first")
         first.set_weights(last.get_weights())
         images = picture(35, 22)
         result = outputs(first, np.moveaxis(images, -1, 1))
@@ -103,20 +101,12 @@ class SegmentationModelTests:
         model.compile("adam", "mse")
         images = picture(19, 21)
         model.save(tmp_path / "model.keras")
-        np.save(tmp_path / "images.npy", images)
-        script = (
-            "import sys, kerasseg, keras, numpy as np; folder = sys.argv[1];"
-            "model = keras.saving.load_model(folder + '/model.keras');"
-            "result = model(np.load(folder + '/images.npy'), training=False);"
-            "np.save(folder + '/result.npy', keras.ops.convert_to_numpy(result))"
-        )
-        subprocess.run(
-            [sys.executable, "-c", script, str(tmp_path)],
-            check=True,
-            env=environment(keras.backend.backend()),
-        )
-        loaded = np.load(tmp_path / "result.npy")
+        loaded = outputs_in_fresh_process(tmp_path / "model.keras", images)
         np.testing.assert_allclose(loaded, outputs(model, images), atol=1e-6)
+
+    def test_a_width_that_leaves_nothing_is_refused(self):
+        with pytest.raises(ValueError, match="`width` must be positive. Received: width=0"):
+            self.small(width=0)
 
     def test_width_scales_every_filter_count_and_never_below_one(self):
         for width, number in ((0.25, 16), (1e-9, 1)):
