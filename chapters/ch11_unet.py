@@ -9,7 +9,7 @@
 # Book: chapter 6, "Segmenting pictures with U-Net" (notebook 6.6). Lecture notes: skip connections,
 # unpooling. The book's published scores are measured on training pictures, because its
 # "validation" set is built without `split="val"`. Here no picture that is scored was ever trained
-# on, nor did it choose the checkpoint, and the last section measures what the mistake hides.
+# on, nor did it choose the checkpoint; the last section measures what the mistake would change.
 #
 # By default this runs on drawn street scenes. On real ones, and with the other network:
 # `python chapters/ch11_unet.py --dataset camvid --data-dir PATH --model segnet`
@@ -204,8 +204,9 @@ chapter.figure(
 # %% [markdown]
 # ## The mistake that hides in a default argument
 #
-# Scored on pictures it was trained on, every network looks better. This is how much better, for
-# this network.
+# Scored on pictures it was trained on, a network that has learned them by heart looks better than
+# it is. Whether this one does shows in the difference; augmentation is there to keep it small. It
+# may even be negative, where the training pictures are the harder ones.
 
 # %%
 on_training_pictures, _ = score(fitted)
