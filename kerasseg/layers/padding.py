@@ -68,5 +68,8 @@ class PadToMultiple(keras.layers.Layer):
 def mirror_indices(size, padded):
     """Which of `size` positions each of `padded` positions shows: `(3, 8)` -> 2 1 0 1 2 1 0 1."""
     period = ops.maximum(2 * (size - 1), 1)
-    position = ops.mod(ops.arange(padded, dtype="int32") - (padded - size) // 2, period)
+    before = (padded - size) // 2
+    # Counted from a multiple of the period in front of the map: exported graphs know no modulus
+    # of negative numbers.
+    position = ops.mod(ops.arange(padded, dtype="int32") + before * (period - 1), period)
     return ops.minimum(position, period - position)

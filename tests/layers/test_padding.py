@@ -72,3 +72,28 @@ def test_a_multiple_that_cannot_be_is_named(multiple):
 def test_config_round_trip():
     config = PadToMultiple(6, data_format="channels_first", name="p").get_config()
     assert PadToMultiple.from_config(config).get_config() == config
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="dynamic sizes, exported")
+@pytest.mark.parametrize("form", ["onnx", "litert"])
+def test_exported_sizes_known_only_at_run_time_give_the_same(form, tmp_path, rng):
+    packages = {"onnx": "onnxruntime", "litert": "ai_edge_litert.interpreter"}
+    runtime = pytest.importorskip(packages[form])
+    image = keras.Input((None, None, 2))
+    model = keras.Model(image, PadToMultiple(8)(image))
+    path = str(tmp_path / f"model.{'tflite' if form == 'litert' else form}")
+    model(np.zeros((1, 5, 5, 2)))
+    model.export(path, format=form, verbose=False)
+    for size in ((3, 5), (1, 17), (8, 16)):
+        x = rng.random((1, *size, 2)).astype("float32")
+        if form == "onnx":
+            session = runtime.InferenceSession(path)
+            (result,) = session.run(None, {session.get_inputs()[0].name: x})
+        else:
+            interpreter = runtime.Interpreter(path)
+            interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], x.shape)
+            interpreter.allocate_tensors()
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+            interpreter.invoke()
+            result = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        np.testing.assert_array_equal(result, PadToMultiple(8)(x))
