@@ -1,4 +1,4 @@
-"""Encoders and decoders for images in Keras 3, from the autoencoder to DeepLab v3.
+"""Encoders and decoders for images in Keras 3.
 
 Importing the package registers everything that a saved model can hold, so that
 `import kerasseg; keras.saving.load_model(path)` is all it takes. What needs TensorFlow Datasets,
