@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-import kerasseg  # noqa: F401: registers what the saved models hold
+import kerasseg  # noqa: F401  (registers what the saved models hold)
 from tests.conftest import environment, outputs_in_fresh_process
 
 CHAPTERS = sorted((Path(__file__).parents[1] / "chapters").glob("ch*.py"))
