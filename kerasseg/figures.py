@@ -74,7 +74,43 @@ def predictions(images, truths, predicted, class_names, colours, ignore_class=25
         grid[0, column].set_title(title)
         for axes, picture in zip(grid[:, column], pictures):
             show(axes, picture)
-    class_legend(figure, class_names, colours, void=bool((truths == ignore_class).any()))
+    void = "void (not scored)" if (truths == ignore_class).any() else None
+    class_legend(figure, class_names, colours, void)
+    return figure
+
+
+def label_overlay(images, labels, class_names, colours, ignore_class=255, strength=0.6):
+    """Each image beside itself with its label map laid over it, to see that they match.
+
+    Void is striped, so that it cannot be taken for a dark class. The legend names the classes
+    that occur, with their share of the labelled pixels.
+
+    Args:
+        images: (count, height, width, 1 or 3) in [0, 1], or one image without the first axis.
+        labels: Integer label maps (count, height, width), or one.
+        class_names, colours, ignore_class: As in a `kerasseg.datasets.Dataset`.
+        strength: Of the colours over the image, from 0 to 1.
+    """
+    images, labels = np.asarray(images), np.asarray(labels)
+    if labels.ndim == 2:
+        images, labels = images[None], labels[None]
+    if images.shape[:3] != labels.shape:
+        raise ValueError(
+            "Every image needs a label map of its height and width. "
+            f"Received: images.shape={images.shape}, labels.shape={labels.shape}"
+        )
+    void = labels == ignore_class
+    tints = np.where(void[..., None], stripes(labels.shape[1:]), paint(labels, colours))
+    overlays = (1 - strength) * images + strength * tints
+    count, (height, width) = len(images), labels.shape[1:]
+    figure = Figure(figsize=(9.5, 4.6 * count * height / width + 0.9), layout="constrained")
+    for row, pictures in zip(figure.subplots(count, 2, squeeze=False), zip(images, overlays)):
+        for axes, picture in zip(row, pictures):
+            show(axes, picture)
+    ids, counts = np.unique(labels[~void], return_counts=True)
+    names = [f"{class_names[i]} {share:.1%}" for i, share in zip(ids, counts / max(1, sum(counts)))]
+    share_of_void = f"void {void.mean():.1%} of all" if void.any() else None
+    class_legend(figure, names, np.asarray(colours)[ids], share_of_void, hatch="//")
     return figure
 
 
@@ -121,14 +157,22 @@ def paint(labels, colours):
     return palette[np.where((labels >= 0) & (labels < 255), labels, 255)] / 255
 
 
-def class_legend(figure, class_names, colours, void):
+def stripes(size):
+    """Diagonal stripes of dark and light grey, four pixels each, (height, width, 1)."""
+    rows, columns = np.indices(size)
+    return np.where((rows + columns) // 4 % 2, 0.8, 0.1)[..., None]
+
+
+def class_legend(figure, names, colours, void=None, hatch=None):
+    """One patch a class, and one with the text `void` if it is given."""
     handles = [
         Patch(facecolor=np.asarray(colour) / 255, edgecolor="0.3", label=name)
-        for name, colour in zip(class_names, colours)
+        for name, colour in zip(names, colours)
     ]
     if void:
-        handles.append(Patch(facecolor=VOID_COLOUR, label="void (not scored)"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False)
+        background = "white" if hatch else np.asarray(VOID_COLOUR) / 255
+        handles.append(Patch(facecolor=background, edgecolor="0.2", hatch=hatch, label=void))
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)
 
 
 def axes_row(figure, count):

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from kerasseg import figures
 
@@ -22,6 +23,25 @@ def test_predictions_are_void_where_the_truth_is():
     np.testing.assert_allclose(shown * 255, [[COLOURS[0], (0, 0, 0), COLOURS[2]]])
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["a", "b", "c", "void (not scored)"]
+
+
+def test_label_overlay_tints_the_classes_stripes_void_and_counts_shares_without_it():
+    images = np.full((1, 8, 4, 1), 0.5)
+    labels = np.repeat([0, 0, 0, 2, 2, 2, 255, 255], 4).reshape(1, 8, 4)
+    figure = figures.label_overlay(images, labels, "abc", COLOURS, strength=0.25)
+    left, right = (axes.images[0].get_array() for axes in figure.axes)
+    np.testing.assert_allclose(left, 0.5)
+    np.testing.assert_allclose(right[0, 0] * 255, 0.75 * 127.5 + 0.25 * COLOURS[0])
+    assert len(np.unique(right[6:])) == 2
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["a 50.0%", "c 50.0%", "void 25.0% of all"]
+
+
+def test_label_overlay_takes_one_pair_and_refuses_two_sizes():
+    figure = figures.label_overlay(np.zeros((4, 5, 3)), np.zeros((4, 5), int), "abc", COLOURS)
+    assert len(figure.axes) == 2
+    with pytest.raises(ValueError, match=r"Received: images.shape=\(1, 4, 5, 3\)"):
+        figures.label_overlay(np.zeros((4, 5, 3)), np.zeros((5, 4), int), "abc", COLOURS)
 
 
 def test_learning_curves_have_training_and_held_out_lines():
