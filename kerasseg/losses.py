@@ -6,33 +6,32 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasseg.labels import as_label_map, check_ids, inside_classes, not_void
+from kerasseg.labels import as_label_map, as_pixel_weights, expand_to_rank, not_void, read_label_map
+from kerasseg.pixel_weights import class_frequencies, median_frequency_weights, outline_weights
+
+__all__ = [
+    "CrossEntropy",
+    "CrossEntropyDice",
+    "Dice",
+    "LabelMapLoss",
+    "Tversky",
+    "class_frequencies",
+    "median_frequency_weights",
+    "outline_weights",
+]
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
-class CrossEntropy(keras.losses.Loss):
-    """Cross-entropy of every pixel that is not void, with a weight for each class.
-
-    `sum(w[t] * -log p[t]) / sum(w[t])` over the pixels of the batch whose truth `t` is not void:
-    the sum of the weights normalises, as in PyTorch, so doubling every weight changes nothing.
-    `model.fit(class_weight=...)` refuses label maps in NumPy arrays; this does not care where
-    they come from. Book: chapter 6, weighted loss (notebook 6.5).
+class LabelMapLoss(keras.losses.Loss):
+    """What the losses below share: their arguments, and how label maps are read.
 
     Args:
         ignore_class: The void id, or `None`.
         class_weights: One non-negative number a class; `None` for equal weights.
         axis: Of the classes in the predictions: -1, or 1 for `channels_first`.
-        reduction, name, dtype: As in every Keras loss.
-
-    Call with `y_true`, integer ids (batch, height, width) or (batch, height, width, 1), and
-    `y_pred`, logits (batch, height, width, num_classes). The loss of an all-void batch is 0.
-    An id outside the classes raises `ValueError` in eager calls. Compiled code cannot raise on
-    every backend: there it makes the loss NaN, never a plausible number.
-
-    Example: logits 0, 0 say one half for each of two classes; the last pixel is void.
-
-    >>> float(CrossEntropy()(np.array([[[0, 1, 255]]]), np.zeros((1, 1, 3, 2))))
-    0.6931471824645996
+        reduction, name: As in every Keras loss.
+        dtype: As in every Keras loss, but never less than float32: sums over the pixels of a batch
+            would overflow.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class CrossEntropy(keras.losses.Loss):
         class_weights=None,
         axis=-1,
         reduction="sum_over_batch_size",
-        name="cross_entropy",
+        name=None,
         dtype=None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
@@ -53,32 +52,13 @@ class CrossEntropy(keras.losses.Loss):
                 "`class_weights` must be finite, non-negative numbers, not all zero. "
                 f"Received: class_weights={weights}"
             )
-        self.ignore_class = ignore_class
+        self.ignore_class = ignore_class if ignore_class is None else int(ignore_class)
         self.class_weights = weights
         self.axis = axis
 
-    def call(self, y_true, y_pred):
-        num_classes = y_pred.shape[self.axis]
-        if self.class_weights is not None and len(self.class_weights) != num_classes:
-            raise ValueError(
-                f"`class_weights` must have one weight a class, {num_classes} of them. "
-                f"Received: class_weights={self.class_weights}"
-            )
-        truth = as_label_map(y_true, y_pred, self.axis)
-        check_ids(truth, num_classes, self.ignore_class)
-        counted, inside = not_void(truth, self.ignore_class), inside_classes(truth, num_classes)
-        safe = ops.cast(ops.where(inside, truth, 0), "int32")
-        losses = ops.sparse_categorical_crossentropy(safe, y_pred, from_logits=True, axis=self.axis)
-        weights = ops.cast(counted, losses.dtype)
-        if self.class_weights is not None:
-            table = ops.convert_to_tensor(self.class_weights, dtype=losses.dtype)
-            weights = weights * ops.take(table, safe, axis=0)
-        # The reduction takes the mean over all pixels, so weights of mean one give the mean
-        # over those that count.
-        mean_weight = ops.mean(weights)
-        weights = weights / ops.where(mean_weight > 0, mean_weight, 1.0)
-        legal = ops.logical_or(inside, ops.logical_not(counted))
-        return ops.where(legal, losses * weights, np.nan)
+    @property
+    def dtype(self):
+        return keras.backend.result_type(super().dtype, "float32")
 
     def get_config(self):
         return {
@@ -86,4 +66,302 @@ class CrossEntropy(keras.losses.Loss):
             "ignore_class": self.ignore_class,
             "class_weights": self.class_weights,
             "axis": self.axis,
+            "dtype": self.dtype,
         }
+
+    def _read(self, y_true, y_pred):
+        """`(ids, counted, legal, weights)`: label maps taken apart, and one weight a class."""
+        num_classes = y_pred.shape[self.axis]
+        weights = self.class_weights or [1.0] * num_classes
+        if len(weights) != num_classes:
+            raise ValueError(
+                f"`class_weights` must have one weight a class, {num_classes} of them. "
+                f"Received: class_weights={self.class_weights}"
+            )
+        maps = read_label_map(y_true, y_pred, self.axis, num_classes, self.ignore_class)
+        return *maps, ops.convert_to_tensor(weights, dtype=y_pred.dtype)
+
+
+@keras.saving.register_keras_serializable(package="kerasseg")
+class CrossEntropy(LabelMapLoss):
+    """Cross-entropy of every pixel that is not void, with a weight for each class.
+
+    `sum(w[t] * -log p[t]) / sum(w[t])` over the pixels of the batch whose truth `t` is not void:
+    the sum of the weights normalises, as in PyTorch, so doubling every weight changes nothing.
+    `model.fit(class_weight=...)` refuses label maps in NumPy arrays; this does not care where
+    they come from. Book: chapter 6, weighted loss (notebook 6.5).
+
+    Args:
+        ignore_class: The void id, or `None`.
+        class_weights: One non-negative number a class; `None` for equal weights.
+        axis: Of the classes in the predictions: -1, or 1 for `channels_first`.
+        reduction, name, dtype: As in every Keras loss, but `dtype` is at least float32.
+
+    Call with `y_true`, integer ids (batch, height, width) or (batch, height, width, 1), and
+    `y_pred`, logits (batch, height, width, num_classes). `sample_weight`, one number an image or a
+    pixel, multiplies the terms of the sum above, not its divisor. The loss of an all-void batch is
+    0. An id outside the classes raises `ValueError` in eager calls. Compiled code cannot raise on
+    every backend: there it makes the loss NaN, never a plausible number.
+
+    Example: logits 0, 0 say one half for each of two classes; the last pixel is void.
+
+    >>> loss = CrossEntropy()(np.array([[[0, 1, 255]]]), np.zeros((1, 1, 3, 2)))
+    >>> round(float(loss), 4)
+    0.6931
+    """
+
+    def __init__(
+        self,
+        ignore_class=255,
+        class_weights=None,
+        axis=-1,
+        reduction="sum_over_batch_size",
+        name="cross_entropy",
+        dtype=None,
+    ):
+        super().__init__(ignore_class, class_weights, axis, reduction, name, dtype)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        y_pred = ops.convert_to_tensor(y_pred)
+        if sample_weight is not None:
+            sample_weight = as_pixel_weights(sample_weight, y_pred, self.axis)
+        return super().__call__(y_true, y_pred, sample_weight)
+
+    def call(self, y_true, y_pred):
+        ids, counted, legal, class_weights = self._read(y_true, y_pred)
+        logits = ops.moveaxis(y_pred, self.axis, -1)  # Keras takes no other axis
+        losses = ops.sparse_categorical_crossentropy(ids, logits, from_logits=True)
+        weights = ops.cast(counted, losses.dtype) * ops.take(class_weights, ids, axis=0)
+        # The reduction takes the mean over all pixels, so weights of mean one give the mean
+        # over those that count.
+        return ops.where(legal, losses * of_mean_one(weights), np.nan)
+
+
+@keras.saving.register_keras_serializable(package="kerasseg")
+class Tversky(LabelMapLoss):
+    """One less the Tversky index: overlap, with prices for false positives and false negatives.
+
+    For a class, over pixels with probabilities `p = softmax(logits)` and truth `g` in {0, 1}:
+
+        TP = sum(p * g)    FP = sum(p * (1 - g))    FN = sum((1 - p) * g)
+        index = TP / (TP + alpha * FP + beta * FN)
+
+    and the loss is the mean of `1 - index` over the classes, each by its `class_weights` entry.
+    `alpha = beta = 0.5` is Dice. `beta > alpha` asks for recall: to miss a pixel costs more than
+    to claim one too many. (`keras.losses.Tversky` of Keras 3.15.1 has the two exchanged.)
+
+    Which classes: those in the truth. A class that is absent has no overlap to win, so its term
+    would be 1 even for a perfect prediction, whose probabilities are never quite 0; that is the
+    floor of the book's Dice, 0.895 with 2 of 19 classes present. Nothing is lost, since the
+    probabilities of a pixel sum to one: what an absent class claims, a present one lacks.
+
+    Over what: the pixels of the batch together, or with `per_image` each image by itself, then the
+    mean of the images. The batch is the default: it is nearer to the score, which is one ratio
+    over the whole set, and ten pixels of a class in one image do not weigh as much as a street
+    full of it in the next. Void pixels are in no sum; an image with nothing to score (all
+    void, or classes of weight zero alone) does not count, and a batch of such images costs 0.
+
+    Salehi, Erdogmus and Gholipour, MLMI 2017, equation 3; their best is the default.
+
+    Args:
+        alpha: Price of a false positive, non-negative.
+        beta: Price of a false negative, non-negative.
+        ignore_class: The void id, or `None`.
+        class_weights: One non-negative number a class; `None` for equal weights. `[0, 1]` scores
+            the foreground alone.
+        per_image: Whether each image is scored by itself.
+        axis: Of the classes in the predictions: -1, or 1 for `channels_first`.
+        reduction, name, dtype: As in every Keras loss, but `dtype` is at least float32. Without
+            reduction there is one loss an image, with `per_image=False` the same for all.
+
+    Call with `y_true`, integer ids (batch, height, width) or (batch, height, width, 1), and
+    `y_pred`, logits (batch, height, width, num_classes). `sample_weight`, one number an image or a
+    pixel, says how often a pixel counts in the sums, and their mean over the pixels that are not
+    void multiplies the loss: the weights of a weighted mean, as in every Keras loss. An id outside
+    the classes raises `ValueError` in eager calls and makes the loss NaN in compiled ones.
+
+    Example: half of the one pixel of class 0 is found, half is missed; the other pixel is void.
+    One less 0.5 / (0.5 + 0.7 * 0.5):
+
+    >>> loss = Tversky()(np.array([[[0, 255]]]), np.zeros((1, 1, 2, 2)))
+    >>> round(float(loss), 4)
+    0.4118
+    """
+
+    def __init__(
+        self,
+        alpha=0.3,
+        beta=0.7,
+        ignore_class=255,
+        class_weights=None,
+        per_image=False,
+        axis=-1,
+        reduction="sum_over_batch_size",
+        name="tversky",
+        dtype=None,
+    ):
+        super().__init__(ignore_class, class_weights, axis, reduction, name, dtype)
+        if not (min(alpha, beta) >= 0 and 0 < max(alpha, beta) < math.inf):
+            raise ValueError(
+                "`alpha` and `beta` must be finite, non-negative numbers, not both zero. "
+                f"Received: alpha={alpha}, beta={beta}"
+            )
+        self.alpha = float(alpha)
+        self.beta = float(beta)
+        self.per_image = bool(per_image)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        y_pred = ops.convert_to_tensor(y_pred)
+        labels = as_label_map(y_true, y_pred, self.axis)
+        weights = counted = ops.cast(not_void(labels, self.ignore_class), self.dtype)
+        if sample_weight is not None:
+            weights = counted * as_pixel_weights(sample_weight, y_pred, self.axis)
+            pixels = self._pixel_axes(labels)
+            sample_weight = ops.divide_no_nan(ops.sum(weights, pixels), ops.sum(counted, pixels))
+            sample_weight = ops.broadcast_to(sample_weight, ops.shape(labels)[:1])
+        return super().__call__((labels, weights), y_pred, sample_weight)
+
+    def call(self, y_true, y_pred):
+        labels, weights = y_true  # void pixels weigh 0
+        ids, _, legal, class_weights = self._read(labels, y_pred)
+        pixels = self._pixel_axes(labels)
+        found = ops.softmax(ops.moveaxis(y_pred, self.axis, -1))
+        truth = ops.one_hot(ids, found.shape[-1], dtype=found.dtype)
+        weights = weights[..., None]
+
+        hit = ops.sum(weights * truth * found, pixels)
+        missed = ops.sum(weights * truth * (1 - found), pixels)
+        in_vain = ops.sum(weights * (1 - truth) * found, pixels)
+        index = ops.divide_no_nan(hit, hit + self.alpha * in_vain + self.beta * missed)
+
+        class_weights = ops.where(hit + missed > 0, class_weights, 0.0)
+        total = ops.sum(class_weights, axis=-1)
+        losses = ops.divide_no_nan(ops.sum(class_weights * (1 - index), axis=-1), total)
+        losses = losses * of_mean_one(ops.cast(total > 0, losses.dtype))
+        losses = ops.where(ops.all(legal, pixels), losses, np.nan)
+        return ops.broadcast_to(losses, ops.shape(labels)[:1])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "per_image": self.per_image,
+        }
+
+    def _pixel_axes(self, labels):
+        return tuple(range(1 if self.per_image else 0, len(labels.shape)))
+
+
+@keras.saving.register_keras_serializable(package="kerasseg")
+class Dice(Tversky):
+    """One less the Dice overlap, `2 TP / (2 TP + FP + FN)`: `Tversky` with both prices 0.5.
+
+    Its docstring says which classes and pixels count, over what the sums go, and what sample
+    weights do. There is no floor: a perfect prediction costs 0 whatever classes are absent, where
+    the book's formula costs 0.895 with 2 of 19 present. Milletari, Navab and Ahmadi (V-Net), 3DV
+    2016, without their squares; book, chapter 6, Dice loss (notebook 6.6).
+
+    Args:
+        ignore_class: The void id, or `None`.
+        class_weights: One non-negative number a class; `None` for equal weights.
+        per_image: Whether each image is scored by itself, or the batch as one.
+        axis: Of the classes in the predictions: -1, or 1 for `channels_first`.
+        reduction, name, dtype: As in `Tversky`.
+
+    Example: half of the one pixel of class 0 is found: 1 - 2 * 0.5 / (2 * 0.5 + 0.5).
+
+    >>> loss = Dice()(np.array([[[0, 255]]]), np.zeros((1, 1, 2, 2)))
+    >>> round(float(loss), 4)
+    0.3333
+    """
+
+    def __init__(
+        self,
+        ignore_class=255,
+        class_weights=None,
+        per_image=False,
+        axis=-1,
+        reduction="sum_over_batch_size",
+        name="dice",
+        dtype=None,
+    ):
+        super().__init__(
+            0.5, 0.5, ignore_class, class_weights, per_image, axis, reduction, name, dtype
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        del config["alpha"], config["beta"]
+        return config
+
+
+@keras.saving.register_keras_serializable(package="kerasseg")
+class CrossEntropyDice(LabelMapLoss):
+    """`cross_entropy_weight * CrossEntropy + dice_weight * Dice`.
+
+    Cross-entropy gives every pixel a steady gradient, Dice every class an equal say. Isensee et
+    al. (nnU-Net), Nature Methods 2021, add the two with equal weights, as the default does; book,
+    chapter 6, mixed losses (notebook 6.6).
+
+    Args:
+        ignore_class: The void id, or `None`.
+        class_weights: One non-negative number a class, for both; `None` for equal weights.
+        cross_entropy_weight, dice_weight: Non-negative numbers.
+        per_image: Whether Dice scores each image by itself, or the batch as one.
+        axis: Of the classes in the predictions: -1, or 1 for `channels_first`.
+        reduction, name, dtype: As in every Keras loss, for each of the two. Without reduction there
+            is one loss a pixel, which carries the Dice of its image.
+
+    Call as either of the two. The loss of an all-void batch is 0.
+
+    Example: log 2 and 1/3.
+
+    >>> loss = CrossEntropyDice()(np.array([[[0, 255]]]), np.zeros((1, 1, 2, 2)))
+    >>> round(float(loss), 4)
+    1.0265
+    """
+
+    def __init__(
+        self,
+        ignore_class=255,
+        class_weights=None,
+        cross_entropy_weight=1.0,
+        dice_weight=1.0,
+        per_image=False,
+        axis=-1,
+        reduction="sum_over_batch_size",
+        name="cross_entropy_dice",
+        dtype=None,
+    ):
+        super().__init__(ignore_class, class_weights, axis, reduction, name, dtype)
+        if not (0 <= cross_entropy_weight < math.inf and 0 <= dice_weight < math.inf):
+            raise ValueError(
+                "`cross_entropy_weight` and `dice_weight` must be finite, non-negative numbers. "
+                f"Received: cross_entropy_weight={cross_entropy_weight}, dice_weight={dice_weight}"
+            )
+        self.cross_entropy_weight = float(cross_entropy_weight)
+        self.dice_weight = float(dice_weight)
+        self.per_image = bool(per_image)
+        common = {"axis": axis, "reduction": reduction, "dtype": dtype}
+        self.cross_entropy = CrossEntropy(ignore_class, class_weights, **common)
+        self.dice = Dice(ignore_class, class_weights, per_image, **common)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        cross_entropy = self.cross_entropy(y_true, y_pred, sample_weight)
+        dice = self.dice(y_true, y_pred, sample_weight)
+        dice = expand_to_rank(dice, len(cross_entropy.shape))
+        return self.cross_entropy_weight * cross_entropy + self.dice_weight * dice
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "cross_entropy_weight": self.cross_entropy_weight,
+            "dice_weight": self.dice_weight,
+            "per_image": self.per_image,
+        }
+
+
+def of_mean_one(weights):
+    """Weights divided by their mean; zeros stay zeros."""
+    return ops.divide_no_nan(weights, ops.mean(weights))

@@ -21,14 +21,109 @@ def iou(matrix):
     return np.array(scores)
 
 
-def cross_entropy(truth, logits, class_weights, ignore_class):
+def cross_entropy(truth, logits, class_weights, ignore_class, sample_weight=None):
     """Weighted mean of -log softmax over the pixels that are not void."""
     total = weight = 0.0
-    for t, scores in zip(truth.ravel(), logits.reshape(-1, logits.shape[-1]).astype("float64")):
+    sample_weight = np.ones(truth.shape) if sample_weight is None else sample_weight
+    for t, scores, w in zip(truth.ravel(), as_rows(logits), sample_weight.ravel()):
         if t != ignore_class:
-            total -= class_weights[t] * (scores[t] - np.log(np.exp(scores).sum()))
+            total -= w * class_weights[t] * (scores[t] - np.log(np.exp(scores).sum()))
             weight += class_weights[t]
     return total / weight
+
+
+def as_rows(logits):
+    return logits.reshape(-1, logits.shape[-1]).astype("float64")
+
+
+def tversky(truth, logits, alpha, beta, class_weights, ignore_class, sample_weight=None):
+    """One less the Tversky index, over the classes in the truth; times the mean sample weight."""
+    hit, in_vain, missed = np.zeros((3, logits.shape[-1]))
+    sample_weight = np.ones(truth.shape) if sample_weight is None else sample_weight
+    counted = []
+    for t, scores, w in zip(truth.ravel(), as_rows(logits), sample_weight.ravel()):
+        if t != ignore_class:
+            counted.append(w)
+            p = np.exp(scores) / np.exp(scores).sum()
+            for c in range(len(p)):
+                if c == t:
+                    hit[c] += w * p[c]
+                    missed[c] += w * (1 - p[c])
+                else:
+                    in_vain[c] += w * p[c]
+    total = weight = 0.0
+    for c in range(len(hit)):
+        if hit[c] + missed[c] > 0:
+            index = hit[c] / (hit[c] + alpha * in_vain[c] + beta * missed[c])
+            total += class_weights[c] * (1 - index)
+            weight += class_weights[c]
+    return np.mean(counted) * total / weight if weight else 0.0
+
+
+def books_dice(truth, logits, eps=1e-6):
+    """The book's loss: per image, the mean over all classes, absent ones included."""
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    g = np.eye(logits.shape[-1])[truth]
+    return 1 - np.mean(2 * (p * g).sum((1, 2)) / ((p + g).sum((1, 2)) + eps))
+
+
+def boundary_iou(truths, predictions, num_classes, ignore_class, dilation_ratio):
+    """IoU of each class's inner band, made by erosions of 3x3, one after another."""
+    intersection, union = np.zeros((2, num_classes))
+    for truth, prediction in zip(truths, predictions):
+        prediction = np.where(truth == ignore_class, ignore_class, prediction)
+        width = max(round(dilation_ratio * np.hypot(*truth.shape)), 1)
+        for c in range(num_classes):
+            t, p = band(truth == c, width), band(prediction == c, width)
+            intersection[c] += (t & p).sum()
+            union[c] += (t | p).sum()
+    return np.array([i / u if u else np.nan for i, u in zip(intersection, union)])
+
+
+def band(mask, width):
+    """What `width` erosions of 3x3 take from a mask that ends at the edge of its image."""
+    eroded = np.pad(mask, 1)
+    for _ in range(width):
+        before = np.pad(eroded, 1)
+        for i in range(3):
+            for j in range(3):
+                eroded = eroded & before[i : i + eroded.shape[0], j : j + eroded.shape[1]]
+    return mask & ~eroded[1:-1, 1:-1]
+
+
+def ssim(x, y, max_value):
+    """Structural similarity of two (height, width, channels) images, window by window."""
+    distance = np.arange(11) - 5
+    window = np.exp(-np.add.outer(distance**2, distance**2) / (2 * 1.5**2))
+    window /= window.sum()
+    c1, c2 = (0.01 * max_value) ** 2, (0.03 * max_value) ** 2
+    scores = []
+    for r in range(x.shape[0] - 10):
+        for c in range(x.shape[1] - 10):
+            for channel in range(x.shape[2]):
+                a, b = (i[r : r + 11, c : c + 11, channel].astype("float64") for i in (x, y))
+                ma, mb = (window * a).sum(), (window * b).sum()
+                va, vb = (window * (a - ma) ** 2).sum(), (window * (b - mb) ** 2).sum()
+                cov = (window * (a - ma) * (b - mb)).sum()
+                luminance = (2 * ma * mb + c1) / (ma**2 + mb**2 + c1)
+                scores.append(luminance * (2 * cov + c2) / (va + vb + c2))
+    return np.mean(scores)
+
+
+def outline_weights(ids, background, ignore_class, w0, sigma):
+    """U-Net's weights of one map, from all distances between pixels."""
+    weights = np.zeros(ids.shape)
+    pixels = list(np.ndindex(*ids.shape))
+    for pixel in pixels:
+        distances = {}
+        for other in pixels:
+            if ids[other] not in (background, ignore_class):
+                distance = np.hypot(*np.subtract(pixel, other))
+                distances[ids[other]] = min(distance, distances.get(ids[other], np.inf))
+        two = [*sorted(distances.values())[:2], np.inf, np.inf][:2]
+        if ids[pixel] != ignore_class:
+            weights[pixel] = 1 + w0 * np.exp(-(sum(two) ** 2) / (2 * sigma**2))
+    return weights
 
 
 def window_starts(length, window, stride, padding):
