@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from kerasseg.datasets import camvid, digits, from_tfds
+from kerasseg.datasets import camvid, digits, folder, from_tfds
 from kerasseg.datasets.dataset import Dataset, Source
 
 SOURCES = {
@@ -12,6 +12,7 @@ SOURCES = {
     "street_scenes": from_tfds.street_scenes_source,
     "mnist": digits.mnist_source,
     "camvid": camvid.source,
+    "folder": folder.source,
 }
 __all__ = ["SOURCES", "Dataset", "Source", "load"]
 
@@ -26,6 +27,8 @@ def load(
     augment=True,
     seed=0,
     download=True,
+    colours=None,
+    skip_damaged=False,
 ):
     """Loads a set of pictures as batches of (images, targets).
 
@@ -40,6 +43,7 @@ def load(
             | `street_scenes` | 672 drawn, 192x256 | label, image, instances, depth | nothing |
             | `mnist` | 70,000 digits, 28x28 | image, label | a download, or `data_dir` |
             | `camvid` | 468 or 701 photographs, 360x480 | label, image | `data_dir` |
+            | `folder` | your own, with masks: `datasets/folder.py` | label, image | `data_dir` |
 
         target: What the second half of a batch is; the first of the set's targets by default.
         image_size: `(height, width)` to resize to: images smoothly, label maps by nearest
@@ -50,6 +54,10 @@ def load(
             to 1 (`True`); `datasets/augmentation.py` says how. Digits never are.
         seed: Of shuffling and augmentation. It changes no split.
         download: Whether a set that is not there may be downloaded.
+        colours: For `folder`, what the masks' colours mean: `{"road": (128, 64, 128), ...}` in
+            the order of the ids; a name such as void makes its pixels void.
+        skip_damaged: For `folder` and `camvid`, whether pairs that cannot be used are left out,
+            counted in a warning and listed in `Dataset.skipped`, instead of raising an error.
 
     Returns:
         A `Dataset` with `.train`, `.validation`, `.test`, `.class_names`, `.colours` and
@@ -57,7 +65,8 @@ def load(
 
     Raises:
         ValueError: an unknown name, target or size; a damaged or wrong file, with its path.
-        FileNotFoundError: a folder without images, or an image without a label map.
+        FileNotFoundError: a folder without images, an image without a label map, or a label map
+            without an image.
 
     Example:
 
@@ -78,7 +87,11 @@ def load(
         )
     if not 0 <= augment <= 1:
         raise ValueError(f"`augment` must be from 0 to 1, or a bool. Received: augment={augment}")
-    source = SOURCES[name](data_dir=data_dir, download=download)
+    if colours is not None and name != "folder":
+        raise ValueError(f"`colours` is for masks in a `folder`. Received: name={name!r}")
+    source = SOURCES[name](
+        data_dir=data_dir, download=download, colours=colours, skip_damaged=skip_damaged
+    )
     if target not in (None, *source.targets):
         raise ValueError(
             f"`target` of {name} must be one of {', '.join(source.targets)}. "

@@ -1,13 +1,12 @@
 """CamVid: road scenes from a driving car (Brostow et al. 2008), in SegNet's eleven classes."""
 
-from functools import partial
+import dataclasses
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from kerasseg.datasets import files
-from kerasseg.datasets.dataset import Source
+from kerasseg.datasets.masks import VOID, Masks
 
 CLASS_NAMES = (
     "sky",
@@ -39,9 +38,11 @@ COLOURS = np.array(
     "uint8",
 )
 VOID_IN_FILES = 11
+MASKS = Masks("ids", {**{i: i for i in range(11)}, VOID_IN_FILES: VOID}, CLASS_NAMES, COLOURS)
+FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 
 
-def source(data_dir, **_):
+def source(data_dir, skip_damaged=False, **_):
     """CamVid as the SegNet tutorial ships it: 367 training, 101 validation, 233 test pictures.
 
     `data_dir` holds `train/` and `trainannot/`, `val/` and `valannot/`, and perhaps `test/` and
@@ -54,30 +55,23 @@ def source(data_dir, **_):
             "camvid must be on disk: pass `data_dir`, the folder that holds train/, trainannot/, "
             "val/ and valannot/ (the SegNet tutorial's CamVid). Received: data_dir=None"
         )
-    splits = {"train": pairs(data_dir, "train"), "validation": pairs(data_dir, "val")}
-    if Path(data_dir, "test").is_dir():
-        splits["test"] = pairs(data_dir, "test")
-    every_pair = [pair for split in splits.values() for pair in split]
-    sizes = files.check_pairs(every_pair, len(CLASS_NAMES), VOID_IN_FILES)
-    return Source(
-        splits={name: files.records(split) for name, split in splits.items()},
-        read=partial(read, size=sizes.pop() if len(sizes) == 1 else (None, None)),
-        targets=("label", "image"),
+    return files.label_map_source(find(data_dir), skip_damaged)
+
+
+def find(data_dir, needed=("train", "validation")):
+    """The `files.Folder` of a folder in CamVid's layout; the `needed` splits must be there."""
+    lists, folders = {}, {}
+    for split, name in FOLDERS.items():
+        list_file = Path(data_dir, f"{name}.txt")
+        if list_file.is_file():
+            lists[split] = files.pair_by_list(list_file)
+        elif split in needed or Path(data_dir, name).is_dir():
+            folders[split] = Path(data_dir, name), Path(data_dir, f"{name}annot")
+    found = files.pair_by_stem(data_dir, folders, "train/ and trainannot/, as in CamVid")
+    return dataclasses.replace(
+        found,
+        splits={**found.splits, **lists},
         class_names=CLASS_NAMES,
-        colours=COLOURS,
-        ignore_class=255,
-        augmentable=True,
+        colours=tuple(map(tuple, COLOURS.tolist())),
+        masks=MASKS,
     )
-
-
-def pairs(data_dir, split):
-    list_file = Path(data_dir, f"{split}.txt")
-    if list_file.is_file():
-        return files.pair_by_list(list_file)
-    return files.pair_by_stem(Path(data_dir, split), Path(data_dir, f"{split}annot"))
-
-
-def read(record, size):
-    image, label = files.read_pair(record, size)
-    void = tf.constant(255, tf.uint8)
-    return {"image": image, "label": tf.where(label == VOID_IN_FILES, void, label)}

@@ -27,6 +27,7 @@ class Source:
         ignore_class: The void id, or `None` where every picture has one class.
         augmentable: Whether scenes like these may be mirrored, scaled and recoloured. Digits may
             not: a mirrored 2 is no 2.
+        skipped: What was left out on request, in words, with the path.
     """
 
     splits: dict[str, tf.data.Dataset]
@@ -36,6 +37,7 @@ class Source:
     colours: np.ndarray
     ignore_class: int | None
     augmentable: bool
+    skipped: tuple[str, ...] = ()
 
 
 class Dataset:
@@ -46,7 +48,7 @@ class Dataset:
             in [0, 1], (batch, height, width, channels); label maps int32, (batch, height,
             width). `train` is reshuffled, and augmented if asked for, in every epoch; the others
             come in one order. `test` is `None` where the source has none.
-        class_names, colours, ignore_class: As in the source.
+        class_names, colours, ignore_class, skipped: As in the source.
         num_classes: How many classes there are, void not counted.
         image_shape: (height, width, channels) of the images; `None`s where sizes differ.
     """
@@ -61,6 +63,7 @@ class Dataset:
         self.class_names = source.class_names
         self.colours = source.colours
         self.ignore_class = source.ignore_class
+        self.skipped = source.skipped
         self.num_classes = len(source.class_names)
         self.train = self._batches(source.splits["train"], training=True)
         self.validation = self._batches(source.splits["validation"])

@@ -1,47 +1,127 @@
-"""Pictures and their label maps in folders: pair them, check them, read them."""
+"""Pictures and their masks in files: pair them, read them, check them."""
 
+import os
+import unicodedata
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, UnidentifiedImageError
+from PIL import ImageOps
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+from kerasseg.datasets.dataset import Source, seeded_split
+from kerasseg.datasets.masks import VOID, Masks, check_palettes, distinct, recognise, shown
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+VALIDATION = 0.2  # of the training pairs, where there is no validation split
+FORMATS = "PNG, JPEG, BMP, TIFF and WebP"
+READERS = {  # by the first bytes of a file, whatever its name
+    b"\x89PNG": PngImageFile,
+    b"\xff\xd8\xff": JpegImageFile,
+    b"BM": BmpImageFile,
+    b"II": TiffImageFile,
+    b"MM": TiffImageFile,
+    b"RIFF": WebPImageFile,
+}
 
 
-def pair_by_stem(image_folder, label_folder):
-    """[(image path, label path)] of two folders whose files share their stems.
+@dataclass(frozen=True)
+class Folder:
+    """What lies in a folder of images and masks, before a pixel is decoded.
+
+    Attributes:
+        path: The folder.
+        splits: {"train", "validation", "test", where there are such: [(image path, mask path)]};
+            {"all": ...} for a folder without splits.
+        unpaired_images, unpaired_masks: Paths of pictures without a partner.
+        other_files: Paths among the images and the masks that are no pictures.
+        class_names: In the order of the ids, with a void name where void has its place; `None`
+            if not told.
+        colours: (red, green, blue) of each name; `None` if not told.
+        masks: The `Masks` where the layout alone tells them.
+        layout: How the files lie, in words.
+    """
+
+    path: Path
+    splits: dict[str, list]
+    unpaired_images: tuple = ()
+    unpaired_masks: tuple = ()
+    other_files: tuple = ()
+    class_names: tuple | None = None
+    colours: tuple | None = None
+    masks: Masks | None = None
+    layout: str = ""
+
+
+def pair_by_stem(path, folders, layout):
+    """The `Folder` at `path`: pictures of one name but for the suffix are an image and its mask.
+
+    Args:
+        folders: {split: (image folder, mask folder)}. Folders inside them count as part of the
+            name: `a/x.jpg` belongs to `a/x.png`.
 
     Raises:
-        FileNotFoundError: a folder without images, or an image without a label map (its path).
+        FileNotFoundError: a folder without pictures.
+        ValueError: two pictures of one folder and one stem.
     """
-    images, labels = by_stem(image_folder), by_stem(label_folder)
-    missing = [image for stem, image in images.items() if stem not in labels]
-    if missing:
-        raise FileNotFoundError(
-            f"{len(missing)} of {len(images)} images have no label map of the same stem in "
-            f"{label_folder}. The first: {missing[0]}. Add the label map or remove the image."
-        )
-    return [(image, labels[stem]) for stem, image in images.items()]
+    splits, unpaired_images, unpaired_masks, other_files = {}, [], [], []
+    for split, (image_folder, mask_folder) in folders.items():
+        images, masks = (by_stem(folder, other_files) for folder in (image_folder, mask_folder))
+        splits[split] = [(images[stem], masks[stem]) for stem in images if stem in masks]
+        unpaired_images += [image for stem, image in images.items() if stem not in masks]
+        unpaired_masks += [mask for stem, mask in masks.items() if stem not in images]
+    unpaired = tuple(unpaired_images), tuple(unpaired_masks), tuple(other_files)
+    return Folder(Path(path), splits, *unpaired, layout=layout)
 
 
-def by_stem(folder):
-    """{stem: path} of the images in a folder, in the order of their names."""
-    folder = Path(folder)
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+def by_stem(folder, other_files):
+    """{name without suffix: path} of the pictures in a folder, in the order of their names.
+
+    Whatever is no picture is added to `other_files`, but for hidden files. Korean letters and
+    accents may be stored whole or in parts; the names are compared whole (NFC).
+    """
     found = {}
-    for path in paths:
-        if path.suffix.lower() in SUFFIXES:
-            if path.stem in found:
-                raise ValueError(f"Two files of one stem: {found[path.stem]} and {path}.")
-            found[path.stem] = path
+    for path in files_below(folder, other_files) if Path(folder).is_dir() else ():
+        if path.suffix.lower() not in SUFFIXES:
+            other_files.append(path)
+            continue
+        stem = unicodedata.normalize("NFC", str(path.relative_to(folder).with_suffix("")))
+        if stem in found:
+            raise ValueError(f"Two files of one stem: {found[stem]} and {path}. Remove one.")
+        found[stem] = path
     if not found:
         raise FileNotFoundError(
             f"No images in {folder}. Expected files that end in {', '.join(SUFFIXES)}."
         )
     return found
+
+
+def files_below(folder, other_files):
+    """The paths of all files that are not hidden, in order; links to folders are followed once."""
+
+    def stop(error):
+        raise error
+
+    visited, paths = set(), []
+    for base, inner, names in os.walk(folder, followlinks=True, onerror=stop):
+        if os.path.realpath(base) in visited:
+            other_files.append(Path(base))
+            inner.clear()
+            continue
+        visited.add(os.path.realpath(base))
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        paths += [Path(base, name) for name in names if not name.startswith(".")]
+    return sorted(paths)
 
 
 def pair_by_list(list_file):
@@ -53,7 +133,7 @@ def pair_by_list(list_file):
     """
     list_file = Path(list_file)
     pairs = []
-    for number, line in enumerate(list_file.read_text().splitlines(), start=1):
+    for number, line in enumerate(list_file.read_text("utf-8").splitlines(), start=1):
         if not line.strip():
             continue
         words = line.split()
@@ -73,85 +153,273 @@ def pair_by_list(list_file):
 
 
 def read_image(path):
-    """uint8 array (height, width, 3). An unreadable or truncated file raises `ValueError`."""
+    """The picture, uint8 (height, width, 3), as a viewer shows it: turned by its EXIF tag.
+
+    16 bits a channel become 8, grey becomes RGB, and an alpha channel is dropped, which leaves
+    the colours that are stored under it.
+
+    Raises:
+        ValueError: a file that cannot be read, with its path and the reason.
+    """
     picture = decode(path)
     if picture.mode.startswith("I;16"):  # `convert` would clip 16 bits to white
         grey = (np.asarray(picture) // 257).astype("uint8")
         return np.repeat(grey[..., None], 3, axis=-1)
-    if picture.mode in ("I", "F"):
-        raise ValueError(f"{path}: expected 8 or 16 bits a channel. Received: mode={picture.mode}")
-    return np.asarray(picture.convert("RGB"))
-
-
-def read_label(path):
-    """uint8 array (height, width) of class ids; a palette image gives its indices."""
-    picture = decode(path)
-    ids = np.asarray(picture)
-    if ids.ndim != 2:
+    if picture.mode in ("I", "F", "LAB"):
         raise ValueError(
-            f"{path} is no label map: expected one channel of class ids. Received: "
-            f"mode={picture.mode}, {ids.shape[-1]} channels. Convert colours to ids first."
+            f"{path}: expected grey or RGB of 8 or 16 bits. Received: mode={picture.mode}"
         )
-    if ids.max(initial=0) > 255:
-        raise ValueError(f"{path}: class ids go up to 255. Received: id={ids.max()}")
-    return ids.astype("uint8")
+    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
-def decode(path):
-    """The decoded Pillow image. Decoding whole, not only the header, is what finds damage."""
+def read_mask(path):
+    """The values of a mask, uint8 (height, width), or its colours, uint8 (height, width, 3).
+
+    A palette image gives its indices; colours that are all grey give one channel; an alpha
+    channel is dropped; an EXIF tag turns the mask as it turns an image. White in a mask of 1 bit
+    or of 0 and 65535 is 255.
+
+    Raises:
+        ValueError: a file that cannot be read, or values that are no whole numbers from 0 to
+            255, with the path.
+    """
+    return values_of(decode(path, exact=True), path)
+
+
+def values_of(picture, path):
+    if picture.mode in ("LA", "PA"):
+        picture = picture.getchannel(0)
+    elif picture.mode in ("RGBA", "RGBX"):
+        picture = picture.convert("RGB")
+    elif picture.mode == "1":
+        picture = picture.convert("L")
+    values = np.asarray(picture)
+    if picture.mode == "RGB":
+        return values[..., 0] if (values == values[..., :1]).all() else values
+    if values.ndim != 2:
+        raise ValueError(
+            f"{path}: expected a mask of ids, grey or palette, or of RGB colours. "
+            f"Received: mode={picture.mode}"
+        )
+    if values.dtype != "uint8":
+        if set(np.unique(values)) <= {0, 65535}:
+            values = values // 257
+        wrong = values[~np.isin(values, np.arange(256))]
+        if wrong.size:
+            raise ValueError(
+                f"{path}: the values of a mask are whole numbers from 0 to 255. "
+                f"Received: {wrong[0]:g}"
+            )
+    return values.astype("uint8")
+
+
+def decode(path, exact=False):
+    """The decoded Pillow image. Decoding whole, not only the header, is what finds damage.
+
+    `Image.open` warns of large pictures and refuses the largest, by a limit that is one for the
+    whole process (`Image.MAX_IMAGE_PIXELS`). The readers behind it, called here, leave out that
+    check, but for TIFF and WebP, where it stands in the reader itself.
+    """
     try:
-        with Image.open(path) as picture:
+        if not os.path.isfile(path):  # a link to nothing; or a pipe, which would wait for ever
+            raise OSError("there is no such file")
+        with open(path, "rb") as file:
+            start = file.read(4)
+            reader = next((READERS[key] for key in READERS if start.startswith(key)), None)
+            if reader is None:
+                raise OSError("it is none of " + FORMATS if start else "it is empty")
+            file.seek(0)
+            picture = reader(file, path)
+            if getattr(picture, "n_frames", 1) > 1:
+                raise OSError(f"it holds {picture.n_frames} pictures, expected one")
+            if exact and ";16" in str(picture.tile) and not picture.mode.startswith("I"):
+                raise OSError("it has colours of 16 bits; save the mask with 8")
             picture.load()
-            return picture
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        ImageOps.exif_transpose(picture, in_place=True)
+        return picture
+    except SyntaxError as error:
+        reason = f"its header is damaged, or it has a side of 0 pixels ({error})"
+        raise ValueError(f"{path} cannot be read as an image: {reason}") from error
+    except Exception as error:  # readers fail on damage in many ways, from EOFError to zlib.error
         raise ValueError(f"{path} cannot be read as an image: {error}") from error
 
 
-def check_pairs(pairs, num_classes, ignore_class):
-    """Reads every pair once and raises `ValueError` at the first that would spoil a training.
+class Scan(NamedTuple):
+    """What one reading of a pair tells: (height, width), the values of its mask, its palette."""
 
-    Looks for unreadable files, label maps of another size than their image, and ids outside the
-    classes. It runs before the first epoch, so that nothing is lost in the middle of one.
+    size: tuple
+    values: set
+    palette: dict
 
-    Returns:
-        The set of the sizes seen, (height, width).
+
+def scan(pair):
+    """Reads a pair. Damage, or a mask of another size than its image, raises `ValueError`."""
+    image_path, mask_path = pair
+    image, picture = read_image(image_path), decode(mask_path, exact=True)
+    mask = values_of(picture, mask_path)
+    check_sizes(image, image_path, mask, mask_path)
+    values = distinct(mask)
+    return Scan(mask.shape[:2], values, palette_of(picture, values))
+
+
+def palette_of(picture, values):
+    """{value: (red, green, blue)}, as a viewer shows the values; empty without a palette."""
+    if picture.mode != "P":
+        return {}
+    colours = picture.getpalette("RGB")
+    return {i: tuple(colours[3 * i : 3 * i + 3]) for i in values}
+
+
+def check_sizes(image, image_path, mask, mask_path):
+    size, image_size = mask.shape[:2], image.shape[:2]
+    if size != image_size:
+        turned = " Was the mask made before the image's EXIF tag turned it?"
+        raise ValueError(
+            f"{mask_path} is {size[0]}x{size[1]} pixels (height x width), but its image "
+            f"{image_path} is {image_size[0]}x{image_size[1]}. They must be equal."
+            + (turned if size == image_size[::-1] else "")
+        )
+
+
+def scan_all(pairs, skip_damaged):
+    """({pair: its `Scan`}, [what is wrong with the other pairs]), read in parallel.
+
+    It runs before the first epoch, so that nothing is lost in the middle of one. Without
+    `skip_damaged`, the first `ValueError` ends it.
     """
-    with ThreadPoolExecutor() as pool:
-        check = partial(check_pair, num_classes=num_classes, ignore_class=ignore_class)
-        return set(pool.map(check, pairs))
+
+    def attempt(pair):
+        try:
+            return scan(pair)
+        except ValueError as error:
+            return error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(attempt if skip_damaged else scan, pairs))
+    scans = {pair: result for pair, result in zip(pairs, results) if isinstance(result, Scan)}
+    return scans, [str(result) for result in results if isinstance(result, ValueError)]
 
 
-def check_pair(pair, num_classes, ignore_class):
-    image_path, label_path = pair
-    image, label = read_image(image_path), read_label(label_path)
-    if image.shape[:2] != label.shape:
-        raise ValueError(
-            f"{label_path} is {label.shape[0]}x{label.shape[1]} pixels (height x width), but its "
-            f"image {image_path} is {image.shape[0]}x{image.shape[1]}. They must be equal."
+def label_map_source(folder, skip_damaged=False):
+    """The `Source` of a folder, all of whose files have been read once.
+
+    A folder without splits gives a fifth of its pairs to validation, drawn with a fixed seed; a
+    training split without a validation split does the same.
+
+    Args:
+        folder: A `Folder`.
+        skip_damaged: Whether pairs that cannot be used are left out, and listed in a warning and
+            in the source's `skipped`, instead of stopping everything.
+
+    Raises:
+        FileNotFoundError: an image without a mask or a mask without an image.
+        ValueError: a damaged file, a mask of another size than its image, values that mean no
+            class; with the path.
+    """
+    if folder.other_files:
+        warnings.warn(
+            f"{len(folder.other_files)} of the files in {folder.path} are no pictures and are not "
+            f"used: {shown(folder.other_files)}",
+            stacklevel=2,
         )
-    present = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
-    outside = [int(i) for i in present if i >= num_classes and i != ignore_class]
-    if outside:
-        raise ValueError(
-            f"{label_path} holds the label id {outside[0]}, which is outside the classes. "
-            f"Allowed ids: 0 to {num_classes - 1}, and {ignore_class} for void. "
-            f"Received: ids={present.tolist()}"
+    pairs = list(chain(*folder.splits.values()))
+    skipped = missing_partners(folder, len(pairs), skip_damaged)
+    scans, damaged = scan_all(pairs, skip_damaged)
+    masks = masks_of(folder, scans)
+    faults = {pair: masks.fault(scan.values, pair[1]) for pair, scan in scans.items()}
+    outside = [fault for fault in faults.values() if fault]
+    if outside and not skip_damaged:
+        raise ValueError(outside[0])
+    skipped += damaged + outside
+    if skipped:
+        warnings.warn(
+            f"{len(skipped)} of the pairs in {folder.path} cannot be used and are left out; "
+            f"`skipped` of the dataset lists them. The first: {skipped[0]}",
+            stacklevel=2,
         )
-    return label.shape
+    usable = {
+        split: [pair for pair in pairs if pair in scans and not faults[pair]]
+        for split, pairs in folder.splits.items()
+    }
+    sizes = {scans[pair].size for pair in chain(*usable.values())}
+    return Source(
+        splits=with_validation(folder.path, usable),
+        read=partial(read_pair, masks=masks, size=sizes.pop() if len(sizes) == 1 else (None, None)),
+        targets=("label", "image"),
+        class_names=masks.class_names,
+        colours=masks.colours,
+        ignore_class=VOID,
+        augmentable=True,
+        skipped=tuple(skipped),
+    )
+
+
+def missing_partners(folder, paired, skip_damaged):
+    """What has no partner, in words, one file each; raised if not to be skipped."""
+    faults = []
+    for paths, what, partner in (
+        (folder.unpaired_images, "image", "label map"),
+        (folder.unpaired_masks, "label map", "image"),
+    ):
+        if paths and not skip_damaged:
+            raise FileNotFoundError(
+                f"{len(paths)} of {paired + len(paths)} {what}s have no {partner} of the same "
+                f"stem. The first: {paths[0]}. Add the {partner}, or remove the {what}, or pass "
+                "skip_damaged=True, which leaves it out."
+            )
+        faults += [f"{path} has no {partner} of the same stem." for path in paths]
+    return faults
+
+
+def masks_of(folder, scans):
+    """The `Masks` of a folder; where they are not clear, the error names the oddest mask."""
+    if not scans:
+        raise ValueError(f"{folder.path} has no pair that can be used.")
+    check_palettes(folder, {mask: scan.palette for (_, mask), scan in scans.items()})
+    try:
+        return recognise(folder, set().union(*(scan.values for scan in scans.values())))
+    except ValueError as error:
+        (_, mask), scan = max(scans.items(), key=lambda item: len(item[1].values))
+        raise ValueError(f"{error} Most values, {len(scan.values)}, are in {mask}.") from None
+
+
+def with_validation(path, splits):
+    """{split: records}; without a validation split, one is drawn from the training pairs."""
+    for split, pairs in splits.items():
+        least = 1 if "validation" in splits or split == "test" else 2
+        if len(pairs) < least:
+            raise ValueError(
+                f"{path}: expected at least {least} usable pairs of images and masks. "
+                f"Received: {len(pairs)} in {split!r}"
+            )
+    splits = {split: records(pairs) for split, pairs in splits.items()}
+    if "validation" not in splits:
+        train = splits.pop("all" if "all" in splits else "train")
+        splits["train"], splits["validation"] = seeded_split(train, VALIDATION)
+    return splits
 
 
 def records(pairs):
     """A `tf.data.Dataset` of {"image": path, "label": path}."""
     return tf.data.Dataset.from_tensor_slices(
-        {"image": [str(image) for image, _ in pairs], "label": [str(label) for _, label in pairs]}
+        {
+            "image": [os.fsencode(image) for image, _ in pairs],
+            "label": [os.fsencode(mask) for _, mask in pairs],
+        }
     )
 
 
-def read_pair(record, size=(None, None)):
-    """Image and label map of one record, inside a `tf.data` pipeline, of `size` where known."""
+def read_pair(record, masks, size=(None, None)):
+    """{"image", "label"} of one record, inside a `tf.data` pipeline, of `size` where known.
 
-    def read(image_path, label_path):
-        return read_image(image_path.decode()), read_label(label_path.decode())
+    What changed since the files were first read is an error here.
+    """
+
+    def read(*paths):
+        image_path, mask_path = map(os.fsdecode, paths)
+        image, mask = read_image(image_path), read_mask(mask_path)
+        check_sizes(image, image_path, mask, mask_path)
+        return image, masks.to_ids(mask, mask_path)
 
     image, label = tf.numpy_function(read, [record["image"], record["label"]], (tf.uint8, tf.uint8))
-    return tf.ensure_shape(image, (*size, 3)), tf.ensure_shape(label, size)
+    return {"image": tf.ensure_shape(image, (*size, 3)), "label": tf.ensure_shape(label, size)}

@@ -34,9 +34,17 @@ def test_folder_without_images_is_named(tmp_path):
         load(tmp_path)
 
 
+def test_mask_without_an_image_is_named(camvid_dir):
+    (camvid_dir / "val" / "val_01.png").unlink()
+    with pytest.raises(
+        FileNotFoundError, match=f"1 of 14 label maps.*{camvid_dir}/valannot/val_01"
+    ):
+        load(camvid_dir)
+
+
 def test_image_without_a_mask_is_named(camvid_dir):
     (camvid_dir / "trainannot" / "train_03.png").unlink()
-    with pytest.raises(FileNotFoundError, match=f"1 of 10 .*{camvid_dir}/train/train_03.png"):
+    with pytest.raises(FileNotFoundError, match=f"1 of 14 .*{camvid_dir}/train/train_03.png"):
         load(camvid_dir)
 
 
@@ -77,9 +85,15 @@ def test_truncated_jpeg_is_named(camvid_dir):
 
 def test_mask_of_colours_is_refused(camvid_dir):
     path = camvid_dir / "trainannot" / "train_00.png"
-    Image.fromarray(np.zeros((9, 12, 3), "uint8")).save(path)
-    with pytest.raises(ValueError, match=f"{path} is no label map.*3 channels"):
+    Image.new("RGB", (12, 9), (128, 64, 128)).save(path)
+    with pytest.raises(ValueError, match=rf"{path} holds the label colour \(128, 64, 128\)"):
         load(camvid_dir)
+
+
+def test_grey_masks_of_three_channels_are_read(camvid_dir):
+    path = camvid_dir / "valannot" / "val_00.png"
+    Image.open(path).convert("RGB").save(path)
+    assert load(camvid_dir).num_classes == 11
 
 
 def test_palette_mask_gives_its_indices_not_its_colours(tmp_path):
@@ -88,7 +102,7 @@ def test_palette_mask_gives_its_indices_not_its_colours(tmp_path):
     mask.putdata(ids.ravel().tolist())
     mask.putpalette([255 - i % 256 for i in range(768)])
     mask.save(tmp_path / "mask.png")
-    np.testing.assert_array_equal(files.read_label(tmp_path / "mask.png"), ids)
+    np.testing.assert_array_equal(files.read_mask(tmp_path / "mask.png"), ids)
 
 
 def test_two_images_of_one_stem_are_named(camvid_dir):
