@@ -8,9 +8,14 @@ Matplotlib or scikit-learn loads on first use.
 import importlib
 
 from kerasseg import initializers, layers, losses, metrics, models
+from kerasseg.prediction import predict_image
 from kerasseg.version import __version__
 
-LOADED_ON_FIRST_USE = ("chapter", "datasets", "figures")
+LOADED_ON_FIRST_USE = ("chapter", "checks", "cli", "datasets", "figures")
+FUNCTIONS = {
+    "check_batch": "checks",
+    "check_dataset": "checks",
+}
 __all__ = [
     "__version__",
     "initializers",
@@ -18,13 +23,17 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "predict_image",
     *LOADED_ON_FIRST_USE,
+    *FUNCTIONS,
 ]
 
 
 def __getattr__(name):
     if name in LOADED_ON_FIRST_USE:
         return importlib.import_module(f"kerasseg.{name}")
+    if name in FUNCTIONS:
+        return getattr(importlib.import_module(f"kerasseg.{FUNCTIONS[name]}"), name)
     raise AttributeError(f"module 'kerasseg' has no attribute {name!r}")
 
 

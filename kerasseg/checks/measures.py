@@ -1,0 +1,123 @@
+"""What is kept of a picture: sums, extremes and a digest; of a label map: its values and edges."""
+
+import hashlib
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+MOST_VALUES = 1024  # of one mask; more are no classes, so the commonest of them do
+FEWEST_SOFT_STEPS = 10  # that make a mask look interpolated
+BAND = 2**20  # pixels looked at in one go, so that a huge picture needs little memory beside it
+
+
+class Image(NamedTuple):
+    """What is kept of an image: sums over its pixels in units of 1/255, extremes in [0, 1]."""
+
+    size: tuple[int, int]
+    sums: np.ndarray
+    squares: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    digest: bytes
+
+
+class Labels(NamedTuple):
+    """What is kept of a label map: {value: pixels}, and how its edges and values look."""
+
+    size: tuple[int, ...]
+    values: Counter
+    soft: bool
+    in_floats: bool
+
+
+def measure_image(image):
+    """The `Image` of an array (height, width, channels), uint8 or floats."""
+    parts = [measure_band(band.reshape(-1, image.shape[-1])) for band in bands(image)]
+    sums, squares, lows, highs = map(np.stack, zip(*parts))
+    digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(image))
+    return Image(
+        image.shape[:2],
+        sums.sum(0),
+        squares.sum(0),
+        lows.min(0),
+        highs.max(0),
+        digest.digest(),
+    )
+
+
+def measure_band(pixels):
+    """Sums, sums of squares, minima and maxima of pixels (count, channels), one a channel."""
+    if pixels.dtype == "uint8":
+        histograms = np.stack([np.bincount(channel, minlength=256) for channel in pixels.T])
+        shades, present = np.arange(256), histograms > 0
+        low, high = present.argmax(1), 255 - present[:, ::-1].argmax(1)
+        return histograms @ shades, histograms @ shades**2, low / 255, high / 255
+    pixels = pixels.astype("float64")
+    return 255 * pixels.sum(0), 255**2 * (pixels**2).sum(0), pixels.min(0), pixels.max(0)
+
+
+def measure_labels(labels):
+    """The `Labels` of an array of ids, (height, width) or (), or colours, (height, width, 3)."""
+    grid = np.atleast_2d(labels)
+    values, soft, sharp = Counter(), 0, 0
+    for band in bands(grid):
+        values.update(count_values(band))
+        if len(values) > MOST_VALUES:
+            values = Counter(dict(values.most_common(MOST_VALUES)))
+        for channel in np.moveaxis(np.atleast_3d(band), -1, 0):
+            steps = count_steps(channel)
+            soft, sharp = soft + steps[0], sharp + steps[1]
+    values = Counter({value: values[value] for value in sorted(values)})
+    if grid.ndim == 3:
+        values = Counter({colour(number): pixels for number, pixels in values.items()})
+    soft_edges = soft > max(sharp, FEWEST_SOFT_STEPS)
+    return Labels(np.shape(labels)[:2], values, soft_edges, grid.dtype.kind == "f")
+
+
+def count_values(labels):
+    """{value: pixels}; colours are numbers, red * 65536 + green * 256 + blue."""
+    if labels.ndim == 3:
+        labels = labels.astype("uint32") @ np.array([65536, 256, 1], "uint32")
+    if labels.dtype.kind in "bu" and labels.dtype.itemsize == 1:
+        counts = np.bincount(labels.ravel())
+        values = np.flatnonzero(counts)
+        counts = counts[values]
+    else:
+        values, counts = np.unique(labels, return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist()))
+
+
+def colour(number):
+    """A colour from its number; for a grey one, its shade."""
+    red, green, blue = number.to_bytes(3, "big")
+    return red if red == green == blue else (red, green, blue)
+
+
+def count_steps(labels):
+    """`(soft, sharp)`: how many edges pass through the values in between, and how many jump.
+
+    Between two flat regions of a mask the values jump. Interpolation, and JPEG, put others in
+    between: three pixels in a row that rise or fall. In each of CamVid's 468 masks, 5 % of the
+    edges at most are soft; bilinear, 54 % at least after a rotation by 3 degrees, 74 % after
+    halving. Where more than half of the steps along rows (or columns) change the value, there
+    are no regions, and the steps do not count.
+    """
+    signed = labels.astype(np.result_type(labels, "int16"))
+    soft = sharp = 0
+    for rows in (signed, signed.T):
+        steps = np.diff(rows)
+        if steps.shape[1] < 3 or np.count_nonzero(steps) > steps.size / 2:
+            continue
+        up, down = steps > 0, steps < 0
+        soft += np.count_nonzero(up[:, :-1] & up[:, 1:] | down[:, :-1] & down[:, 1:])
+        flat = steps == 0
+        sharp += np.count_nonzero(flat[:, :-2] & (abs(steps[:, 1:-1]) > 1) & flat[:, 2:])
+    return soft, sharp
+
+
+def bands(array):
+    """Slices of rows, of about a million pixels each."""
+    rows = max(4, BAND // array.shape[1])
+    return [array[i : i + rows] for i in range(0, len(array), rows)]
