@@ -27,7 +27,7 @@ def as_label_map(labels, scores, axis):
     (batch, height, width), (batch, height, width, 1) and (batch, 1, height, width) are understood.
     """
     labels = ops.convert_to_tensor(labels)
-    # In 8 bits, labels compare with neither a void of -1 nor a 256th class.
+    # In 8 bits, 256 classes would be none, and a void of -1 the id 255.
     labels = ops.cast(labels, keras.backend.result_type(labels.dtype, "int32"))
     expected = without(scores.shape, axis)
     labels = without_channel(labels, expected, axis)

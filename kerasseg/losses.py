@@ -158,10 +158,10 @@ class Tversky(LabelMapLoss):
     Over what: the pixels of the batch together, or with `per_image` each image by itself, then the
     mean of the images. The batch is the default: it is nearer to the score, which is one ratio
     over the whole set, and ten pixels of a class in one image do not weigh as much as a street
-    full of it in the next. Void pixels are in no sum; an image with nothing to score (all
-    void, or classes of weight zero alone) does not count, and a batch of such images costs 0.
+    full of it in the next. Void pixels are in no sum; an image with nothing to score (all void, or
+    classes of weight zero alone) does not count, and a batch of such images costs 0.
 
-    Salehi, Erdogmus and Gholipour, MLMI 2017, equation 3; their best is the default.
+    Salehi, Erdogmus and Gholipour, MLMI 2017; as there, the default leans to recall.
 
     Args:
         alpha: Price of a false positive, non-negative.

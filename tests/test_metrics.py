@@ -248,6 +248,9 @@ def test_labels_may_have_any_integer_type_and_void_be_negative(rng):
     assert float(scored(negative, scores, ignore_class=-1).result()) == expected
     with pytest.raises(ValueError, match="or -1 for void. Received: id=255"):
         scored(truth.astype("uint8"), scores, ignore_class=-1)
+    full = np.arange(256, dtype="uint8").reshape(1, 16, 16)
+    scores = np.eye(256, dtype="float32")[full]
+    assert float(scored(full, scores, ignore_class=None).result()) == 1
 
 
 @each

@@ -132,18 +132,10 @@ def measure_pair(pair):
         in_floats = picture.mode == "F"
         values = np.asarray(picture) if in_floats else files.values_of(picture, mask_path)
         labels = measure_labels(values)
-        palette = palette_of(picture, labels.values)
+        palette = files.palette_of(picture, labels.values)
     except ValueError as error:
         findings.append(Finding(*fault, without_path(error, mask_path), mask_path))
     return image, labels, palette, findings
-
-
-def palette_of(picture, values):
-    """{value: (red, green, blue)} of a palette image, as a viewer shows it."""
-    if picture.mode != "P":
-        return {}
-    colours = picture.getpalette("RGB")
-    return {value: tuple(colours[3 * value : 3 * value + 3]) for value in values}
 
 
 def recognised(folder, doctor, palettes):

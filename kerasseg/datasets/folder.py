@@ -92,7 +92,8 @@ def arrangement(path):
     beside = {split: name for split, name in beside.items() if (path / name / "images").is_dir()}
     if images.is_dir() and beside:
         raise ValueError(
-            f"{path} holds two layouts: images/ and {beside.popitem()[1]}/images/. Leave one."
+            f"{path} holds two layouts. Leave one. Received: images/ and "
+            + " and ".join(f"{name}/images/" for name in beside.values())
         )
     if beside:
         folders = {s: (path / name / "images", path / name / "masks") for s, name in beside.items()}
@@ -122,7 +123,7 @@ def split_names(path):
     for split, names in SPLITS.items():
         there = [name for name in names if (path / name).is_dir()]
         if len(there) > 1:
-            raise ValueError(f"{path} holds two folders for {split}: {' and '.join(there)}.")
+            raise ValueError(f"{path} holds two folders for {split}. Leave one. Received: {there}")
         if there:
             found[split] = there[0]
     return found
@@ -132,7 +133,7 @@ def told_classes(path, colours):
     """{"class_names", "colours"} of the table that goes first, `None` if there is none."""
     text_file, json_file = path / "classes.txt", path / "colours.json"
     if colours is not None:
-        return checked("`colours`", list(colours.items()))
+        return checked("`colours`", list(colours.items() if hasattr(colours, "items") else colours))
     listed = checked(text_file, read_classes(text_file)) if text_file.is_file() else None
     coloured = checked(json_file, read_colours(json_file)) if json_file.is_file() else None
     if listed and coloured:
@@ -187,10 +188,9 @@ def checked(where, rows):
         twice = [value for value in values if list(values).count(value) > 1]
         if twice:
             raise ValueError(f"{where} holds {twice[0]!r} twice. Expected one row a class.")
-    classes = [name for name in names if not is_void(name)]
-    if not 1 <= len(classes) <= MOST_CLASSES:
+    if all(map(is_void, names)) or len(names) > MOST_CLASSES:
         raise ValueError(
-            f"{where}: expected 1 to {MOST_CLASSES} classes besides void. Received: {len(classes)}"
+            f"{where}: expected 1 to {MOST_CLASSES} names, not all void. Received: {names}"
         )
     if all(colour is None for colour in colours):
         return {"class_names": names, "colours": None}

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from kerasseg.datasets import camvid, folder
-from kerasseg.datasets.masks import Masks, voc_colours
+from kerasseg.datasets.masks import voc_colours
 from tests.conftest import make_camvid
 from tests.datasets.folders import (
     NAMES,
@@ -266,7 +266,7 @@ def test_a_folder_without_data_dir_says_what_to_pass():
 def test_two_layouts_in_one_folder_are_refused(tmp_path):
     make_folder(tmp_path, [ids()])
     make_folder(tmp_path, [ids()], "train/images", "train/masks")
-    with pytest.raises(ValueError, match="two layouts: images/ and train/images/"):
+    with pytest.raises(ValueError, match="two layouts. .*Received: images/ and train/images/"):
         load(tmp_path)
 
 
@@ -280,7 +280,9 @@ def test_pictures_beside_split_folders_are_refused(tmp_path):
 def test_two_folders_for_one_split_are_refused(tmp_path):
     for name in ("train", "val", "valid"):
         make_folder(tmp_path, [ids()], f"{name}/images", f"{name}/masks")
-    with pytest.raises(ValueError, match="two folders for validation: val and valid"):
+    with pytest.raises(
+        ValueError, match=r"two folders for validation. .*Received: .'val', 'valid'"
+    ):
         load(tmp_path)
 
 
@@ -303,11 +305,6 @@ def test_ids_without_a_table_are_numbered_classes_of_distinct_colours(tmp_path):
     assert data.class_names == ("class 0", "class 1", "class 2", "class 3", "class 4")
     assert len(np.unique(data.colours, axis=0)) == 5
     assert data.ignore_class == 255
-
-
-def test_the_default_colours_are_pascal_vocs_and_all_differ():
-    assert voc_colours(16)[::5] == [(0, 0, 0), (128, 0, 128), (64, 128, 0), (192, 128, 128)]
-    assert len(set(voc_colours(256))) == 256
 
 
 TABLES = {
@@ -404,11 +401,6 @@ def test_void_names_have_their_place_among_ids_too(tmp_path):
     np.testing.assert_array_equal(both(data)[1], np.array([255, 0, 1])[np.array(masks)])
 
 
-def test_background_is_a_class():
-    found = folder.Folder("x", {}, class_names=("background", "road"))
-    assert folder.recognise(found, {0, 1}).class_names == ("background", "road")
-
-
 def test_palette_masks_whose_colours_stand_elsewhere_in_the_table_are_refused(tmp_path):
     path = make_folder(tmp_path, [ids(i) for i in range(4)])
     palette_picture(ids(), PALETTE[::-1]).save(path / "masks" / "02.png")
@@ -442,7 +434,7 @@ def test_names_and_colours_reach_the_data_set_whatever_their_letters(tmp_path):
         ("classes.txt", b"road 1 2 3\ncar\n", "three whole numbers.*Received: 'car': None"),
         ("classes.txt", b"road 1 2 300\ncar 4 5 6\n", "0 to 255.*Received: 'road'"),
         ("classes.txt", "배경\n사람".encode("cp949"), "is not in UTF-8"),
-        ("classes.txt", b"void\nignore", "1 to 254 classes besides void. Received: 0"),
+        ("classes.txt", b"void\nignore", "1 to 254 names, not all void. Received:"),
         ("colours.json", b'{"road": [1, 2, 3]', "colours.json is no JSON"),
         ("colours.json", b"[1, 2]", "colours.json: expected {.*Received:"),
         ("colours.json", b'{"road": [1, 2, 0.5], "car": [0, 0, 0]}', "three whole numbers"),
@@ -464,57 +456,15 @@ def test_tables_that_name_different_classes_are_refused(tmp_path):
         load(path)
 
 
-@pytest.mark.parametrize("colours", [{"road": 5}, {"road": (1, 2)}, {3: (1, 2, 3)}, {}])
+@pytest.mark.parametrize(
+    "colours", [{"road": 5}, {"road": (1, 2)}, {3: (1, 2, 3)}, {}, [(1, 2, 3)]]
+)
 def test_a_wrong_colours_argument_is_named(tmp_path, colours):
     with pytest.raises(ValueError, match="`colours`.* expected .*Received"):
         load(make_folder(tmp_path, [ids(i) for i in range(3)]), colours=colours)
 
 
 # What the values mean
-
-
-def recognise(values, names=None, colours=None):
-    return folder.recognise(folder.Folder("set", {}, class_names=names, colours=colours), values)
-
-
-@pytest.mark.parametrize(
-    ("values", "kind", "count"),
-    [
-        ({0, 1}, "ids", 2),
-        ({0, 1, 255}, "ids", 2),
-        (set(range(254)), "ids", 254),
-        ({0, 255}, "binary 0/255", 2),
-        ({np.int64(0), np.uint8(255)}, "binary 0/255", 2),
-    ],
-)
-def test_values_that_need_no_table(values, kind, count):
-    masks = recognise(values)
-    assert isinstance(masks, Masks)
-    assert (masks.kind, masks.num_classes, masks.ignore_class) == (kind, count, 255)
-
-
-@pytest.mark.parametrize(
-    ("values", "shown"),
-    [
-        ({0, 50, 100}, "0, 50, 100"),
-        ({0, 1, 3}, "0, 1, 3"),
-        ({1, 2, 3}, "1, 2, 3"),
-        ({0}, "0"),
-        ({255}, "255"),
-        ({0, 254, 255}, "0, 254, 255"),
-        (set(range(256)), r"0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ... \(256 in all\)"),
-    ],
-)
-def test_values_that_could_mean_anything_are_shown_with_the_remedy(values, shown):
-    with pytest.raises(ValueError, match=rf"Found: {shown}\. .*classes.txt.*`colours`.*PNG"):
-        recognise(values)
-
-
-@pytest.mark.parametrize("colours", [None, ((0, 0, 0), (1, 2, 3), (4, 5, 6))])
-@pytest.mark.parametrize("values", [{0, 255}, {255}])
-def test_255_is_void_or_foreground_only_where_it_is_clear_which(values, colours):
-    with pytest.raises(ValueError, match="255 in the masks can be void or a foreground. Found: "):
-        recognise(values, ("a", "b", "c"), colours)
 
 
 def test_colours_without_a_table_are_shown_with_the_remedy(tmp_path):
@@ -593,16 +543,6 @@ def test_cmyk_masks_are_refused(tmp_path):
         ValueError, match="01.tif: expected .* ids, .*RGB colours. Received: mode=CMYK"
     ):
         load(path, colours=COLOURS)
-
-
-def test_to_ids_equals_a_slow_table(rng):
-    names = tuple(f"n{i}" for i in range(200))
-    colours = [tuple(c) for c in np.unique(rng.integers(0, 255, (300, 3)), axis=0)[:200].tolist()]
-    masks = recognise(set(colours), names, colours)
-    raw = np.array(colours, "uint8")[rng.integers(0, 200, (11, 13))]
-    slow = [[colours.index(tuple(pixel)) for pixel in row] for row in raw.tolist()]
-    np.testing.assert_array_equal(masks.to_ids(raw), slow)
-    assert masks.to_ids(raw).dtype == np.uint8
 
 
 # The rest of the pipeline

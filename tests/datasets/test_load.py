@@ -153,6 +153,10 @@ def test_real_camvid_has_its_published_sizes(real_camvid):
     assert sum(len(x) for x, _ in data.train) == 367
 
 
+def test_the_docstring_tells_of_every_set():
+    assert all(f"| `{name}` |" in datasets.load.__doc__ for name in datasets.SOURCES)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
