@@ -4,23 +4,27 @@ from numbers import Integral
 
 import numpy as np
 
-from kerasseg.datasets import camvid, digits, folder, from_tfds
+from kerasseg.datasets import camvid, cityscapes, corruptions, digits, folder, from_tfds, pets
 from kerasseg.datasets.dataset import Dataset, Source
 
 SOURCES = {
     "digits": digits.source,
     "street_scenes": from_tfds.street_scenes_source,
     "mnist": digits.mnist_source,
+    "fashion_mnist": digits.fashion_mnist_source,
+    "oxford_iiit_pet": pets.source,
+    "cityscapes": cityscapes.source,
     "camvid": camvid.source,
     "folder": folder.source,
 }
-__all__ = ["SOURCES", "Dataset", "Source", "load"]
+__all__ = ["SOURCES", "Dataset", "Source", "corruptions", "load"]
 
 
 def load(
     name,
     *,
     target=None,
+    corruption=None,
     image_size=None,
     batch_size=8,
     data_dir=None,
@@ -42,17 +46,23 @@ def load(
             | `digits` | 1,797 digits, 8x8 | image, label | nothing |
             | `street_scenes` | 672 drawn, 192x256 | label, image, instances, depth | nothing |
             | `mnist` | 70,000 digits, 28x28 | image, label | a download, or `data_dir` |
+            | `fashion_mnist` | 70,000 clothes, 28x28 | image, label | the same |
+            | `oxford_iiit_pet` | 7,349 cats and dogs | label, image | the same |
+            | `cityscapes` | 3,475 streets, 1024x2048 | label, image | a download by hand |
             | `camvid` | 468 or 701 photographs, 360x480 | label, image | `data_dir` |
             | `folder` | your own, with masks: `datasets/folder.py` | label, image | `data_dir` |
 
         target: What the second half of a batch is; the first of the set's targets by default.
+        corruption: What spoils the first half of a batch and leaves the second: one of
+            `datasets/corruptions.py`, such as `corruptions.noise(0.4)`. `None` leaves both.
         image_size: `(height, width)` to resize to: images smoothly, label maps by nearest
             neighbour, so that they never leave the integers. `None` keeps the size.
         batch_size: Pictures a batch; the last batch of an epoch may be smaller.
         data_dir: Where the set lies, or where TensorFlow Datasets prepares it.
         augment: How strongly training pictures are varied at random, from 0 (`False`, not at all)
             to 1 (`True`); `datasets/augmentation.py` says how. Digits never are.
-        seed: Of shuffling and augmentation. It changes no split.
+        seed: Of shuffling, augmentation and the corruption of training pictures. It changes no
+            split, and no picture of the other splits.
         download: Whether a set that is not there may be downloaded.
         colours: For `folder`, what the masks' colours mean: `{"road": (128, 64, 128), ...}` in
             the order of the ids; a name such as void makes its pixels void.
@@ -87,6 +97,11 @@ def load(
         )
     if not 0 <= augment <= 1:
         raise ValueError(f"`augment` must be from 0 to 1, or a bool. Received: augment={augment}")
+    if corruption is not None and not callable(corruption):
+        raise ValueError(
+            "`corruption` must be one of kerasseg.datasets.corruptions, such as "
+            f"corruptions.noise(), or a function. Received: corruption={corruption!r}"
+        )
     if colours is not None and name != "folder":
         raise ValueError(f"`colours` is for masks in a `folder`. Received: name={name!r}")
     source = SOURCES[name](
@@ -100,6 +115,7 @@ def load(
     return Dataset(
         source,
         target=target,
+        corruption=corruption,
         image_size=image_size,
         batch_size=batch_size,
         augment=augment,

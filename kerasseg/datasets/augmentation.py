@@ -10,37 +10,39 @@ ROTATION = math.radians(5)
 BRIGHTNESS = 0.15
 CONTRAST = 0.3
 SATURATION = 0.4
+NOISE = 0.04
 
 
 def augment(image, target, seed, *, strength=1.0, void=255):
     """One random variant of a pair: flip, scale, crop and rotate both, recolour the image.
 
-    Image and target are moved by the same matrix in one operation each, so they cannot come
-    apart: the image bilinearly with a mirrored border, an integer target by nearest neighbour
-    with `void` where nothing covers it. The colours change in the image alone.
+    Both are read at the same places of the original, so they cannot come apart: the image
+    bilinearly with a mirrored border, an integer target at the nearest pixel, with `void` where
+    nothing covers it. Colours and noise change in the image alone.
 
     Args:
         image: float32 (height, width, channels) in [0, 1].
-        target: A label map, integers (height, width), or an image like the first.
+        target: A label map, integers (height, width); or depths, float32 (height, width, 1), which
+            shrink as the picture grows (Eigen et al. 2014, section 3.4); or `None`, where the
+            variant is its own target and therefore gets no noise.
         seed: Two integers (a tensor of shape (2,)); equal seeds give equal variants.
         strength: From 0 to 1, how far to go in everything but the mirror, which left and right
             swap in half of the variants at any strength.
         void: The id of uncovered label pixels.
 
     Returns:
-        `(image, target)` of the same shapes and dtypes.
+        `(image, target)` of the same shapes and dtypes; without a target, the image twice.
     """
-    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 4))
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
     matrix = random_matrix(tf.shape(image), seeds[0], strength)
-    if target.dtype.is_integer:
-        target = move(target[..., None], matrix, "NEAREST", "CONSTANT", void)[..., 0]
-        return recolour(move(image, matrix, "BILINEAR", "REFLECT"), seeds[1:], strength), target
-    image, target = (move(x, matrix, "BILINEAR", "REFLECT") for x in (image, target))
-    return image, target
+    colours = strength * tf.random.stateless_uniform((4,), seeds[1], -1, 1)
+    words = tf.random.stateless_uniform(tf.shape(image)[:2], seeds[2], None, None, tf.int32)
+    known = image.shape.is_fully_defined()
+    return (compiled_vary if known else vary)(image, target, matrix, colours, words, void)
 
 
 def random_matrix(shape, seed, strength):
-    """The eight numbers of a similarity around a random crop's centre, output to input pixels."""
+    """The six numbers of a similarity around a random crop's centre, output to input pixels."""
     draw = tf.random.stateless_uniform((5,), seed)
     # Uniform in the logarithm: half as large is as likely as twice as large.
     zoom = tf.exp(strength * (math.log(SCALE[0]) + draw[0] * math.log(SCALE[1] / SCALE[0])))
@@ -56,33 +58,81 @@ def random_matrix(shape, seed, strength):
         [
             *(a, b, centre[1] - a * half[1] - b * half[0]),
             *(c, d, centre[0] - c * half[1] - d * half[0]),
-            *(0.0, 0.0),
         ]
     )
 
 
-def move(x, matrix, interpolation, fill_mode, fill_value=0):
-    """`x` (height, width, channels) seen through the matrix, in its own dtype."""
-    moved = tf.raw_ops.ImageProjectiveTransformV3(
-        images=x[None],
-        transforms=matrix[None],
-        output_shape=tf.shape(x)[:2],
-        interpolation=interpolation,
-        fill_mode=fill_mode,
-        fill_value=tf.cast(fill_value, tf.float32),
-    )
-    return tf.ensure_shape(moved[0], x.shape)
+def vary(image, target, matrix, colours, words, void):
+    """The variant that these random numbers stand for.
+
+    `compiled_vary` is the same through XLA, for pictures of a known size. TensorFlow's own
+    operations, `ImageProjectiveTransformV3` and `adjust_saturation`, find the place of every pixel
+    once a channel and go through HSV, and take three times as long.
+    """
+    image, target = move(image, target, matrix, void)
+    image = recolour(image, colours[:3])
+    if target is None:
+        return image, image
+    return add_noise(image, colours[3], words), target
 
 
-def recolour(image, seeds, strength):
-    """Brightness, contrast and, for colour images, saturation; clipped to [0, 1]."""
-    if strength == 0:
-        return image
-    image = tf.image.stateless_random_brightness(image, strength * BRIGHTNESS, seeds[0])
-    contrast, saturation = strength * CONTRAST, strength * SATURATION
-    image = tf.image.stateless_random_contrast(image, 1 - contrast, 1 + contrast, seeds[1])
+compiled_vary = tf.function(vary, jit_compile=True)
+
+
+def move(image, target, matrix, void):
+    """Image and target seen through the matrix, in their own dtypes."""
+    x = tf.range(tf.shape(image)[1], dtype=tf.float32)
+    y = tf.range(tf.shape(image)[0], dtype=tf.float32)[:, None]
+    a, b, c, d, e, f = tf.unstack(matrix)
+    columns, rows = a * x + b * y + c, d * x + e * y + f
+    image = bilinear(image, rows, columns)
+    if target is None:
+        return image, None
+    if target.dtype.is_integer:
+        return image, nearest(target, rows, columns, void)
+    return image, tf.norm([a, d]) * bilinear(target, rows, columns)
+
+
+def bilinear(picture, rows, columns):
+    """The picture, (height, width, channels), at fractional places; mirrored beyond its border."""
+    top, left = tf.floor(rows), tf.floor(columns)
+    down, right = (rows - top)[..., None], (columns - left)[..., None]
+    upper = at(picture, top, left) * (1 - right) + at(picture, top, left + 1) * right
+    lower = at(picture, top + 1, left) * (1 - right) + at(picture, top + 1, left + 1) * right
+    return upper * (1 - down) + lower * down
+
+
+def nearest(labels, rows, columns, void):
+    """The label map, (height, width), at the pixels nearest to these places; `void` outside."""
+    rows, columns = tf.round(rows), tf.round(columns)
+    height, width = (tf.cast(size, tf.float32) for size in tf.unstack(tf.shape(labels)))
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    return tf.where(inside, at(labels, rows, columns), tf.cast(void, labels.dtype))
+
+
+def at(picture, rows, columns):
+    """The values at whole rows and columns, counted in a mirror image beyond the border."""
+    height, width = tf.shape(picture)[0], tf.shape(picture)[1]
+    pixels = tf.reshape(picture, (-1, *picture.shape[2:]))
+    return tf.gather(pixels, mirrored(rows, height) * width + mirrored(columns, width))
+
+
+def mirrored(index, size):
+    """0 1 2 | 2 1 0 | 0 1 2 and so on, before and after, for size 3."""
+    index = tf.cast(index, tf.int32) % (2 * size)
+    return tf.minimum(index, 2 * size - 1 - index)
+
+
+def recolour(image, draw):
+    """Contrast, brightness and, for colour images, saturation, each by a draw from [-1, 1]."""
+    mean = tf.reduce_mean(image, (0, 1))
+    image += CONTRAST * draw[0] * (image - mean) + BRIGHTNESS * draw[1]
     if image.shape[-1] == 3:
-        image = tf.image.stateless_random_saturation(
-            image, 1 - saturation, 1 + saturation, seeds[2]
-        )
+        image += SATURATION * draw[2] * (image - tf.image.rgb_to_grayscale(image))
     return tf.clip_by_value(image, 0.0, 1.0)
+
+
+def add_noise(image, draw, words):
+    """Uniform noise of an amplitude up to `NOISE`, from a word a pixel: a byte a channel."""
+    steps = tf.cast(tf.bitcast(words, tf.uint8)[..., : image.shape[-1]], tf.float32) / 127.5 - 1
+    return tf.clip_by_value(image + NOISE * draw * steps, 0.0, 1.0)

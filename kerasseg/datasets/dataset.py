@@ -1,6 +1,11 @@
-"""From records to batches: read, cache, shuffle, augment, batch, prefetch, in this order."""
+"""From records to batches: read, cache, shuffle, augment, batch, corrupt, prefetch, in this order.
+
+A set too large for the memory is not cached. Then shuffling comes before reading, so that the
+shuffle buffer holds records, which are paths or encoded pictures, and no decoded ones.
+"""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 
@@ -10,6 +15,7 @@ import tensorflow as tf
 from kerasseg.datasets.augmentation import augment
 
 CACHE_LIMIT = 4 * 2**30  # bytes of decoded pictures kept in memory; a larger split is streamed
+SHUFFLE_LIMIT = 2**28  # bytes of records in the shuffle buffer of a streamed split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +34,7 @@ class Source:
         augmentable: Whether scenes like these may be mirrored, scaled and recoloured. Digits may
             not: a mirrored 2 is no 2.
         skipped: What was left out on request, in words, with the path.
+        record_bytes: What a record takes in memory, about; a path takes little.
     """
 
     splits: dict[str, tf.data.Dataset]
@@ -38,6 +45,7 @@ class Source:
     ignore_class: int | None
     augmentable: bool
     skipped: tuple[str, ...] = ()
+    record_bytes: int = 256
 
 
 class Dataset:
@@ -47,19 +55,24 @@ class Dataset:
         train, validation, test: Finite `tf.data.Dataset`s of `(images, targets)`: images float32
             in [0, 1], (batch, height, width, channels); label maps int32, (batch, height,
             width). `train` is reshuffled, and augmented if asked for, in every epoch; the others
-            come in one order. `test` is `None` where the source has none.
+            come in one order. `test` is `None` where the source has none. The images are
+            corrupted if asked for: anew in every epoch of `train`, always alike in the others.
+        epoch: The number of the next epoch of `train`, from 0. An epoch's order and variants
+            depend on it and on the seed alone; set it to go on where another process stopped.
         class_names, colours, ignore_class, skipped: As in the source.
         num_classes: How many classes there are, void not counted.
         image_shape: (height, width, channels) of the images; `None`s where sizes differ.
     """
 
-    def __init__(self, source, *, target, image_size, batch_size, augment, seed):
+    def __init__(self, source, *, target, image_size, batch_size, augment, seed, corruption=None):
         self.source = source
         self.target = target or source.targets[0]
         self.image_size = image_size
         self.batch_size = batch_size
         self.augment = float(augment) if source.augmentable else 0.0
         self.seed = seed
+        self.corruption = corruption
+        self.epoch = 0
         self.class_names = source.class_names
         self.colours = source.colours
         self.ignore_class = source.ignore_class
@@ -88,7 +101,8 @@ class Dataset:
                 least.
 
         Returns:
-            `(fitting, selection)`: the first like `train`, the second like `validation`.
+            `(fitting, selection)`: the first like `train`, with which it shares `epoch`, the
+            second like `validation`.
         """
         if not 0 < fraction < 1:
             raise ValueError(f"`fraction` must be between 0 and 1. Received: fraction={fraction}")
@@ -98,19 +112,39 @@ class Dataset:
 
     def _batches(self, records, training=False):
         data = records.map(self._read, num_parallel_calls=tf.data.AUTOTUNE)
-        count = len(records)
-        if count * element_bytes(data) <= CACHE_LIMIT:
-            data = data.cache()
+        streamed = len(records) * element_bytes(data) > CACHE_LIMIT
+        data = records if streamed else data.cache()
         if training:
-            data = data.shuffle(min(count, 10_000), seed=self.seed)
-        if training and self.augment:
-            dice = tf.data.Dataset.random(self.seed, rerandomize_each_iteration=True).batch(2)
-            data = tf.data.Dataset.zip(data, dice)
-            data = data.map(self._augment, num_parallel_calls=tf.data.AUTOTUNE)
-            data = data.batch(self.batch_size)
+            room = SHUFFLE_LIMIT // self.source.record_bytes if streamed else len(records)
+            data = self._shuffle(data, buffer_size=max(1, min(len(records), room)))
         else:
-            data = data.batch(self.batch_size).map(self._to_model_input)
+            data = data.enumerate()
+        if streamed:
+            data = data.map(lambda i, x: (i, self._read(x)), num_parallel_calls=tf.data.AUTOTUNE)
+        if training and self.augment:
+            data = data.map(self._augment, num_parallel_calls=tf.data.AUTOTUNE)
+        finish = functools.partial(self._finish, training=training)
+        data = data.batch(self.batch_size).map(finish, num_parallel_calls=tf.data.AUTOTUNE)
         return data.prefetch(tf.data.AUTOTUNE)
+
+    def _shuffle(self, data, buffer_size):
+        """`(number, element)`: an order of its own in each epoch, and no number twice."""
+        count = len(data)
+
+        def begin():
+            self.epoch += 1
+            return np.int64(self.epoch - 1)
+
+        def shuffled(epoch):
+            tf.compat.v1.set_random_seed(1)  # of this graph: the global seed has no part
+            seed = tf.random.stateless_uniform((), [self.seed, epoch], None, None, tf.int64)
+            order = data.shuffle(buffer_size, seed, reshuffle_each_iteration=False)
+            numbers = tf.data.Dataset.range(epoch * count, (epoch + 1) * count)
+            return tf.data.Dataset.zip(numbers, order)
+
+        start = tf.data.Dataset.from_tensors(0)  # `from_generator` would slow down all of malloc
+        epochs = start.map(lambda _: tf.numpy_function(begin, [], tf.int64))
+        return epochs.flat_map(shuffled).apply(tf.data.experimental.assert_cardinality(count))
 
     def _read(self, record):
         example = self.source.read(record)
@@ -119,10 +153,31 @@ class Dataset:
             image, target = (resize(x, self.image_size) for x in (image, target))
         return image, target
 
-    def _augment(self, pair, seed):
+    def _augment(self, number, pair):
         image, target = self._to_model_input(*pair)
         void = self.ignore_class if self.target == "label" else 0  # 0 is no instance
-        return augment(image, target, seed, strength=self.augment, void=void)
+        other = None if self.target == "image" else target
+        seed = [self.seed, number]
+        return number, augment(image, other, seed, strength=self.augment, void=void)
+
+    def _finish(self, numbers, pairs, training):
+        images, targets = self._to_model_input(*pairs)
+        if self.corruption:
+            corrupt = self._corrupt_anew if training else self._corrupt_alike
+            images = tf.ensure_shape(corrupt(images, numbers), images.shape)
+        return images, targets
+
+    def _corrupt_anew(self, images, numbers):
+        return self.corruption(images, (self.seed, numbers[0]))
+
+    def _corrupt_alike(self, images, numbers):
+        """Every picture by a seed of its own, which neither the epoch nor the batch changes."""
+
+        def corrupt(picture):
+            image, number = picture
+            return self.corruption(image[None], (-1, number))[0]
+
+        return tf.map_fn(corrupt, (images, numbers), fn_output_signature=tf.float32)
 
     def _to_model_input(self, image, target):
         if self.target == "image":
@@ -138,12 +193,19 @@ def to_unit_range(image):
 
 
 def resize(x, size):
-    """A picture, (height, width, channels), smoothly; a label map, (height, width), by nearest."""
+    """A picture, (height, width, channels), smoothly; a label map, (height, width), by nearest.
+
+    Where a picture shrinks, a new pixel is the mean of the area that it covers.
+    """
     if x.shape.rank == 0 or tuple(x.shape[:2]) == tuple(size):
         return x
     if x.shape.rank == 2:
         return tf.image.resize(x[..., None], size, method="nearest")[..., 0]
-    resized = tf.image.resize(tf.cast(x, tf.float32), size, antialias=True)
+    resized = tf.cond(
+        tf.reduce_all(tf.shape(x)[:2] >= size),
+        lambda: tf.image.resize(x, size, method="area"),
+        lambda: tf.image.resize(x, size, antialias=True),
+    )
     return tf.saturate_cast(tf.round(resized), x.dtype) if x.dtype.is_integer else resized
 
 

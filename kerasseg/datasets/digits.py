@@ -1,4 +1,6 @@
-"""Handwritten digits: scikit-learn's, offline, and the MNIST family of TensorFlow Datasets."""
+"""Small pictures of one thing each: scikit-learn's digits, offline; MNIST and Fashion-MNIST."""
+
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -8,7 +10,6 @@ from sklearn.model_selection import train_test_split
 from kerasseg.datasets import from_tfds
 from kerasseg.datasets.dataset import Source, seeded_split
 
-CLASS_NAMES = tuple("0123456789")
 COLOURS = np.array(
     [
         (31, 119, 180),
@@ -40,34 +41,43 @@ def source(**_):
         rest, test_size=300, random_state=0, stratify=digits.target[rest]
     )
     splits = {"train": train, "validation": validation, "test": test}
-    return digit_source(
+    return one_thing_source(
         {
             name: tf.data.Dataset.from_tensor_slices(
                 {"image": images[chosen], "label": digits.target[chosen]}
             )
             for name, chosen in splits.items()
-        }
+        },
+        class_names=tuple("0123456789"),
     )
 
 
-def mnist_source(name="mnist", *, data_dir, download, **_):
-    """MNIST, 28x28x1: 55,000 for training, 5,000 for validation, 10,000 for test.
+def tfds_source(name, *, data_dir, download, **_):
+    """28x28x1, a digit or a piece of clothing: 55,000 for training, 5,000 for validation, 10,000
+    for test.
 
-    The set has no validation split; this one is drawn from the 60,000 training pictures with a
+    The sets have no validation split; this one is drawn from the 60,000 training pictures with a
     fixed seed.
     """
     builder = from_tfds.prepared(name, data_dir, download)
     train, validation = seeded_split(from_tfds.records(builder, "train"), 1 / 12)
     test = from_tfds.records(builder, "test")
-    return digit_source({"train": train, "validation": validation, "test": test})
+    return one_thing_source(
+        {"train": train, "validation": validation, "test": test},
+        class_names=tuple(builder.info.features["label"].names),
+    )
 
 
-def digit_source(splits):
+mnist_source = partial(tfds_source, "mnist")
+fashion_mnist_source = partial(tfds_source, "fashion_mnist")
+
+
+def one_thing_source(splits, class_names):
     return Source(
         splits=splits,
         read=lambda record: record,
         targets=("image", "label"),
-        class_names=CLASS_NAMES,
+        class_names=class_names,
         colours=COLOURS,
         ignore_class=None,
         augmentable=False,

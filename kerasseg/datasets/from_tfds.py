@@ -37,6 +37,19 @@ def records(builder, split):
     return builder.as_dataset(split=split, shuffle_files=False)
 
 
+def encoded_records(builder, split, names):
+    """Like `records`, with these pictures alone, still encoded: small enough to be shuffled."""
+    decoders = tfds.decode.PartialDecoding(
+        dict.fromkeys(names, True), decoders=dict.fromkeys(names, tfds.decode.SkipDecoding())
+    )
+    return builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
+
+
+def decode(record, builder, names):
+    """The pictures of an encoded record, in this order."""
+    return [builder.info.features[name].decode_example(record[name]) for name in names]
+
+
 def street_scenes_source(*, data_dir, **_):
     """Drawn streets, 192x256x3: 480 for training, 96 for validation, 96 for test.
 
