@@ -15,6 +15,9 @@ LOADED_ON_FIRST_USE = ("chapter", "checks", "cli", "datasets", "figures")
 FUNCTIONS = {
     "check_batch": "checks",
     "check_dataset": "checks",
+    "effective_receptive_field": "receptive_fields",
+    "load_torch_weights": "torch_weights",
+    "receptive_field": "receptive_fields",
 }
 __all__ = [
     "__version__",

@@ -1,10 +1,11 @@
 """Operations that Keras does not have, and two that the book names."""
 
 from kerasseg.layers.atrous import AtrousConv2D
-from kerasseg.layers.cropping import CenterCropLike
+from kerasseg.layers.cropping import CenterCropLike, CropLike
 from kerasseg.layers.flat_indices import argmax_from_flat, argmax_to_flat
-from kerasseg.layers.padding import PadToMultiple
+from kerasseg.layers.padding import PadToMultiple, ReflectionPadding2D
 from kerasseg.layers.pooling import MaxPoolingWithArgmax2D
+from kerasseg.layers.preprocessing import CaffePreprocessing, LocalResponseNormalization
 from kerasseg.layers.pyramids import AtrousSpatialPyramidPooling, PyramidPooling
 from kerasseg.layers.sampling import Sampling
 from kerasseg.layers.unpooling import AverageUnpooling2D, MaxUnpooling2D
@@ -15,11 +16,15 @@ __all__ = [
     "AtrousSpatialPyramidPooling",
     "AverageUnpooling2D",
     "BilinearUpsampling2D",
+    "CaffePreprocessing",
     "CenterCropLike",
+    "CropLike",
+    "LocalResponseNormalization",
     "MaxPoolingWithArgmax2D",
     "MaxUnpooling2D",
     "PadToMultiple",
     "PyramidPooling",
+    "ReflectionPadding2D",
     "Sampling",
     "argmax_from_flat",
     "argmax_to_flat",

@@ -41,21 +41,65 @@ class CenterCropLike(keras.layers.Layer):
         index = [slice(None)] * len(inputs.shape)
         for axis in self.axes:
             target = ops.shape(like)[axis]
-            start = (ops.shape(inputs)[axis] - target) // 2
+            start = self.start(ops.shape(inputs)[axis] - target)
             index[axis] = slice(start, start + target)
         return inputs[tuple(index)]
+
+    def start(self, surplus):
+        return surplus // 2
 
     def compute_output_shape(self, inputs_shape, like_shape):
         shape = list(inputs_shape)
         for axis in self.axes:
-            if None not in (shape[axis], like_shape[axis]) and shape[axis] < like_shape[axis]:
+            sizes = shape[axis], like_shape[axis]
+            if None not in sizes and sizes[0] - sizes[1] < self.start(0):
                 raise ValueError(
-                    "`inputs` must be at least as large as `like`. Received: "
-                    f"inputs.shape={tuple(inputs_shape)}, like.shape={tuple(like_shape)}. "
-                    "Swap the two, or pad `inputs` first."
+                    f"From row and column {self.start(0)} on, `inputs` must be at least as large "
+                    f"as `like`. Received: inputs.shape={tuple(inputs_shape)}, "
+                    f"like.shape={tuple(like_shape)}. Swap the two, or pad `inputs` first."
                 )
             shape[axis] = like_shape[axis]
         return tuple(shape)
 
     def get_config(self):
         return {**super().get_config(), "data_format": self.data_format}
+
+
+@keras.saving.register_keras_serializable(package="kerasseg")
+class CropLike(CenterCropLike):
+    """Cuts a map to the size of another, from a fixed row and column on.
+
+    FCN's crops: where the two maps lie on each other follows from the paddings in front of them,
+    not from their sizes (the `offset` of Caffe's Crop layer in Long et al. 2015).
+
+    Args:
+        offset: Integer from 0, the first row and column of `inputs` that stay.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
+
+    Call arguments:
+        inputs: The map to crop.
+        like: The map whose height and width to take, at least `offset` smaller.
+
+    Input shape: `(batch, height, width, channels)` for `channels_last`, any dtype.
+    Output shape: `(batch, like_height, like_width, channels)`.
+
+    Example:
+
+    >>> row = np.arange(6.0).reshape(1, 1, 6, 1)
+    >>> ops.squeeze(CropLike(0)(row, np.zeros((1, 1, 3, 1))))
+    [0. 1. 2.]
+    """
+
+    def __init__(self, offset, data_format=None, **kwargs):
+        super().__init__(data_format, **kwargs)
+        if not isinstance(offset, int) or offset < 0:
+            raise ValueError(
+                f"`offset` must be an integer, zero or more. Received: offset={offset}"
+            )
+        self.offset = offset
+
+    def start(self, surplus):
+        return self.offset
+
+    def get_config(self):
+        return {**super().get_config(), "offset": self.offset}

@@ -1,4 +1,4 @@
-"""Padding a map so that a network can halve it as often as it likes."""
+"""Padding a map by a mirror, so that a network can halve it or look beyond its border."""
 
 import keras
 from keras import ops
@@ -6,11 +6,41 @@ from keras import ops
 from kerasseg.layers.windows import spatial_axes, standardize_data_format
 
 
+class MirrorPadding(keras.layers.Layer):
+    """Height and width grow to `padded(size)`, by reflection, as evenly as possible."""
+
+    def __init__(self, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self.data_format = standardize_data_format(data_format)
+        self.axes = spatial_axes(self.data_format)
+
+    def padded(self, size):
+        raise NotImplementedError
+
+    def call(self, inputs):
+        for axis in self.axes:
+            size = ops.shape(inputs)[axis]
+            padded = self.padded(size)
+            if not (isinstance(size, int) and size == padded):
+                inputs = ops.take(inputs, mirror_indices(size, padded), axis=axis)
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        shape = list(input_shape)
+        for axis in self.axes:
+            shape[axis] = None if shape[axis] is None else self.padded(shape[axis])
+        return tuple(shape)
+
+    def get_config(self):
+        return {**super().get_config(), "data_format": self.data_format}
+
+
 @keras.saving.register_keras_serializable(package="kerasseg")
-class PadToMultiple(keras.layers.Layer):
+class PadToMultiple(MirrorPadding):
     """Pads height and width to the next multiple, by reflection, as evenly as possible.
 
-    A network with four poolings of two wants sizes divisible by 16. This layer goes in front of
+    A network with four poolings of two wants sizes divisible by 16; one that aligns the corners of
+    a map at output stride 8 wants one more than a multiple of 8. This layer goes in front of
     it, `CenterCropLike` behind it, and every size from one pixel upward passes through without a
     shift. The border is a mirror that repeats where the map is smaller than the padding; a map of
     one pixel is repeated. The odd row or column goes to the bottom or right. The mirror is the one
@@ -19,9 +49,11 @@ class PadToMultiple(keras.layers.Layer):
     Args:
         multiple: Positive integer; the output's height and width are divisible by it.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
+        remainder: Integer from 0, below `multiple`: what their division leaves instead of 0.
+        minimum: Integer, which the output's height and width reach at least.
 
     Input shape: `(batch, height, width, channels)` for `channels_last`, any dtype.
-    Output shape: the same with height and width rounded up to the multiple.
+    Output shape: the same with height and width rounded up to the next that divides so.
 
     Example:
 
@@ -30,39 +62,70 @@ class PadToMultiple(keras.layers.Layer):
     [3. 2. 1. 2. 3. 2. 1. 2.]
     """
 
-    def __init__(self, multiple, data_format=None, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, multiple, data_format=None, remainder=0, minimum=1, **kwargs):
+        super().__init__(data_format, **kwargs)
         if not isinstance(multiple, int) or multiple < 1:
             raise ValueError(
                 f"`multiple` must be a positive integer. Received: multiple={multiple}"
             )
+        if not isinstance(remainder, int) or not 0 <= remainder < multiple:
+            raise ValueError(
+                f"`remainder` must be an integer from 0 to {multiple - 1}, below `multiple`. "
+                f"Received: remainder={remainder}, multiple={multiple}"
+            )
         self.multiple = multiple
-        self.data_format = standardize_data_format(data_format)
-        self.axes = spatial_axes(self.data_format)
+        self.remainder = remainder
+        self.minimum = minimum
 
-    def call(self, inputs):
-        for axis in self.axes:
-            size = ops.shape(inputs)[axis]
-            padded = self._round_up(size)
-            if not (isinstance(size, int) and size == padded):
-                inputs = ops.take(inputs, mirror_indices(size, padded), axis=axis)
-        return inputs
-
-    def compute_output_shape(self, input_shape):
-        shape = list(input_shape)
-        for axis in self.axes:
-            shape[axis] = None if shape[axis] is None else self._round_up(shape[axis])
-        return tuple(shape)
+    def padded(self, size):
+        is_integer = isinstance(size, int)
+        size = max(size, self.minimum) if is_integer else ops.maximum(size, self.minimum)
+        count = (size + self.multiple - 1 - self.remainder) // self.multiple
+        return count * self.multiple + self.remainder
 
     def get_config(self):
         return {
             **super().get_config(),
             "multiple": self.multiple,
-            "data_format": self.data_format,
+            "remainder": self.remainder,
+            "minimum": self.minimum,
         }
 
-    def _round_up(self, size):
-        return (size + self.multiple - 1) // self.multiple * self.multiple
+
+@keras.saving.register_keras_serializable(package="kerasseg")
+class ReflectionPadding2D(MirrorPadding):
+    """Pads height and width by a mirror on all sides, of any width.
+
+    The border of DilatedNet (Yu and Koltun 2016, section 4). Where the map is smaller than the
+    padding the mirror repeats, so that every size from one pixel upward can be padded.
+
+    Args:
+        padding: Integer from 0, rows and columns on each side.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
+
+    Input shape: `(batch, height, width, channels)` for `channels_last`, any dtype.
+    Output shape: `(batch, height + 2 * padding, width + 2 * padding, channels)`.
+
+    Example:
+
+    >>> row = np.array([1.0, 2.0, 3.0]).reshape(1, 1, 3, 1)
+    >>> ops.squeeze(ReflectionPadding2D(2)(row))[0]
+    [3. 2. 1. 2. 3. 2. 1.]
+    """
+
+    def __init__(self, padding, data_format=None, **kwargs):
+        super().__init__(data_format, **kwargs)
+        if not isinstance(padding, int) or padding < 0:
+            raise ValueError(
+                f"`padding` must be an integer, zero or more. Received: padding={padding}"
+            )
+        self.padding = padding
+
+    def padded(self, size):
+        return size + 2 * self.padding
+
+    def get_config(self):
+        return {**super().get_config(), "padding": self.padding}
 
 
 def mirror_indices(size, padded):

@@ -6,7 +6,7 @@ import inspect
 import keras
 from keras import layers
 
-from kerasseg.layers import CenterCropLike
+from kerasseg.layers import BilinearUpsampling2D, CenterCropLike
 
 
 def in_data_format(build):
@@ -47,11 +47,15 @@ def scale_filters(filters, width):
     return max(1, round(filters * width))
 
 
-def conv_block(x, filters, name, kernel_size=3, batch_norm=True, padding="same"):
-    """Convolution, batch normalisation if wanted, ReLU: `name`, `name_bn`, `name_relu`."""
-    x = layers.Conv2D(
-        filters, kernel_size, padding=padding, kernel_initializer="he_normal", name=name
-    )(x)
+def conv_block(
+    x, filters, name, kernel_size=3, batch_norm=True, convolution=layers.Conv2D, **arguments
+):
+    """Convolution, batch normalisation if wanted, ReLU: `name`, `name_bn`, `name_relu`.
+
+    `convolution` is the class, `arguments` are more of what it takes; padding is "same" by default.
+    """
+    arguments = {"padding": "same", "kernel_initializer": "he_normal", **arguments}
+    x = convolution(filters, kernel_size, name=name, **arguments)(x)
     if batch_norm:
         x = layers.BatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
@@ -66,6 +70,21 @@ def score_head(x, num_classes, like=None, kernel_size=1, activation=None):
     x = layers.Conv2D(num_classes, kernel_size, padding="same", name="scores")(x)
     if like is not None:
         x = CenterCropLike(name="crop")(x, like)
+    return output(x, activation)
+
+
+def enlarge_scores(x, padded, image, activation=None, name="logits"):
+    """Scores at every `s`-th pixel of `padded`, `s * n + 1` rows of them, at each one of `image`.
+
+    Corners fall on corners, so the scores stay where they were computed and none is made up.
+    """
+    x = BilinearUpsampling2D(align_corners=True, dtype="float32", name=f"{name}_enlarge")(x, padded)
+    x = CenterCropLike(dtype="float32", name=f"{name}_crop")(x, image)
+    return output(x, activation, name)
+
+
+def output(x, activation=None, name="logits"):
+    """`x`, or its activation, in float32."""
     if activation == "softmax":  # over the classes, wherever their axis is
-        return layers.Softmax(axis=channel_axis(), dtype="float32", name="logits")(x)
-    return layers.Activation(activation or "linear", dtype="float32", name="logits")(x)
+        return layers.Softmax(axis=channel_axis(), dtype="float32", name=name)(x)
+    return layers.Activation(activation or "linear", dtype="float32", name=name)(x)

@@ -1,24 +1,37 @@
-"""SegNet (Badrinarayanan, Kendall and Cipolla, PAMI 2017)."""
+"""SegNet and SegNet-Basic (Badrinarayanan, Kendall and Cipolla, PAMI 2017)."""
 
 import keras
+from keras import layers
 
-from kerasseg.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
-from kerasseg.models.blocks import conv_block, in_data_format, scale_filters, score_head
+from kerasseg.layers import (
+    LocalResponseNormalization,
+    MaxPoolingWithArgmax2D,
+    MaxUnpooling2D,
+)
+from kerasseg.models.blocks import (
+    channel_axis,
+    conv_block,
+    in_data_format,
+    scale_filters,
+    score_head,
+)
+from kerasseg.models.pretrained import encoder_input, load_encoder
+from kerasseg.models.vgg import CONVOLUTIONS, STAGES, convs
 
-# The encoder is VGG-16's. The decoder mirrors it and narrows on the last convolution of a stage.
-ENCODER = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+# The decoder mirrors the encoder and narrows on the last convolution of a stage.
 DECODER = ((64,), (128, 64), (256, 256, 128), (512, 512, 256), (512, 512, 512))
-
-
-def convs(x, stage_filters, width, name):
-    for i, filters in enumerate(stage_filters, start=1):
-        x = conv_block(x, scale_filters(filters, width), f"{name}_conv{i}")
-    return x
 
 
 @in_data_format
 def segnet(
-    input_shape, num_classes, *, width=1.0, activation=None, data_format=None, name="segnet"
+    input_shape,
+    num_classes,
+    *,
+    width=1.0,
+    encoder_weights=None,
+    activation=None,
+    data_format=None,
+    name="segnet",
 ):
     """SegNet: every decoder stage unpools with the argmax of its encoder stage.
 
@@ -46,6 +59,8 @@ def segnet(
         input_shape: `(height, width, channels)`, height and width may be `None`.
         num_classes: Channels of the output.
         width: Scales every filter count.
+        encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
+            `keras.applications.VGG16`, for the convolutions of the encoder.
         activation: Of the output, e.g. `"softmax"`; `None` gives logits.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
         name: Of the model.
@@ -54,19 +69,77 @@ def segnet(
         A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
         logits `(batch, height, width, num_classes)`.
     """
-    x = image = keras.Input(input_shape, name="image")
+    image = keras.Input(input_shape, name="image")
+    x = encoder_input(image, encoder_weights, width)
     pooled_away = []
 
     for stage in (1, 2, 3, 4, 5):
-        x = before = convs(x, ENCODER[stage - 1], width, f"encoder{stage}")
+        x = before = convs(x, STAGES[stage - 1], f"encoder{stage}", width)
         x, argmax = MaxPoolingWithArgmax2D(2, padding="same", name=f"encoder{stage}_pool")(x)
         pooled_away.append((argmax, before))
 
     for stage in (5, 4, 3, 2, 1):
         argmax, before = pooled_away.pop()
         x = MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")(x, argmax, like=before)
-        x = convs(x, DECODER[stage - 1], width, f"decoder{stage}")
+        x = convs(x, DECODER[stage - 1], f"decoder{stage}", width)
 
-    return keras.Model(
-        image, score_head(x, num_classes, kernel_size=3, activation=activation), name=name
-    )
+    logits = score_head(x, num_classes, kernel_size=3, activation=activation)
+    model = keras.Model(image, logits, name=name)
+    return load_encoder(model, encoder_weights, "VGG16", CONVOLUTIONS)
+
+
+@in_data_format
+def segnet_basic(
+    input_shape, num_classes, *, width=1.0, activation=None, data_format=None, name="segnet_basic"
+):
+    """SegNet-Basic: four stages of one 7x7 convolution, for comparing decoders.
+
+    Paper: Badrinarayanan, Kendall, Cipolla, "SegNet: A Deep Convolutional Encoder-Decoder
+    Architecture for Image Segmentation", PAMI 2017, section 3.3.
+
+    ```
+    encoder1  64  ── argmax ─▶ decoder1  64  ─▶ scores
+    encoder2  64  ── argmax ─▶ decoder2  64
+    encoder3  64  ── argmax ─▶ decoder3  64
+    encoder4  64  ── argmax ─▶ decoder4  64
+    ```
+
+    A picture of 360 x 480 pixels: 180 x 240, 90 x 120, 45 x 60 and 23 x 30 after the poolings.
+
+    Faithful: a local response normalisation of the image, 0 to 255; 7x7 convolutions with batch
+    normalisation, followed by ReLU in the encoder and by nothing in the decoder; 2x2 poolings and
+    unpoolings as in `segnet`; 1x1 scores. A position behind the last pooling sees 106 x 106 pixels.
+    1,416,587 trainable parameters for three channels and 11 classes.
+
+    Deviates: convolutions have biases, as in the authors' released net and against their paper.
+
+    Args:
+        input_shape: `(height, width, channels)`, height and width may be `None`.
+        num_classes: Channels of the output.
+        width: Scales every filter count.
+        activation: Of the output, e.g. `"softmax"`; `None` gives logits.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
+        name: Of the model.
+
+    Returns:
+        A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
+        logits `(batch, height, width, num_classes)`.
+    """
+    filters = scale_filters(64, width)
+    image = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(255.0, name="rescaling")(image)
+    x = LocalResponseNormalization(name="normalization")(x)
+    pooled_away = []
+
+    for stage in (1, 2, 3, 4):
+        x = before = conv_block(x, filters, f"encoder{stage}_conv", 7)
+        x, argmax = MaxPoolingWithArgmax2D(2, padding="same", name=f"encoder{stage}_pool")(x)
+        pooled_away.append((argmax, before))
+
+    for stage in (4, 3, 2, 1):
+        argmax, before = pooled_away.pop()
+        x = MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")(x, argmax, like=before)
+        x = layers.Conv2D(filters, 7, padding="same", name=f"decoder{stage}_conv")(x)
+        x = layers.BatchNormalization(axis=channel_axis(), name=f"decoder{stage}_conv_bn")(x)
+
+    return keras.Model(image, score_head(x, num_classes, activation=activation), name=name)

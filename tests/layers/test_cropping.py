@@ -1,10 +1,10 @@
-"""CenterCropLike cuts the middle."""
+"""CenterCropLike cuts the middle, CropLike from a fixed row and column on."""
 
 import keras
 import numpy as np
 import pytest
 
-from kerasseg.layers import CenterCropLike
+from kerasseg.layers import CenterCropLike, CropLike
 from tests.layers.cases import channels_first, channels_last, numpy
 
 
@@ -33,3 +33,24 @@ def test_one_model_crops_every_size(rng):
 def test_a_larger_like_is_refused():
     with pytest.raises(ValueError, match=r"Received: inputs.shape=.*like.shape=.*Swap the two"):
         CenterCropLike()(np.zeros((1, 4, 5, 1)), np.zeros((1, 4, 6, 1)))
+
+
+@pytest.mark.parametrize("offset", [0, 1, 3])
+def test_a_fixed_crop_starts_at_its_offset_whatever_the_surplus(offset, rng):
+    x = rng.normal(size=(2, 7, 9, 3)).astype("float32")
+    like = np.zeros((2, 4, 5, 1), "float32")
+    expected = x[:, offset : offset + 4, offset : offset + 5]
+    np.testing.assert_array_equal(numpy(CropLike(offset)(x, like)), expected)
+    first = CropLike(offset, "channels_first")(channels_first(x), channels_first(like))
+    np.testing.assert_array_equal(channels_last(numpy(first)), expected)
+
+
+def test_a_fixed_crop_that_would_leave_the_map_is_refused():
+    with pytest.raises(ValueError, match="From row and column 2 on"):
+        CropLike(2)(np.zeros((1, 4, 5, 1)), np.zeros((1, 3, 3, 1)))
+
+
+@pytest.mark.parametrize("offset", [-1, 0.5])
+def test_an_offset_that_cannot_be_is_named(offset):
+    with pytest.raises(ValueError, match=f"Received: offset={offset}"):
+        CropLike(offset)

@@ -64,6 +64,11 @@ MODELS = {
     "BilinearUpsampling2D": one(lambda: layers.BilinearUpsampling2D((3, 2), align_corners=True)),
     "AtrousConv2D": one(lambda: layers.AtrousConv2D(4, (3, 2), rate=(2, 3), padding="same")),
     "CenterCropLike": two(layers.CenterCropLike),
+    "CropLike": two(lambda: layers.CropLike(3)),
+    "PadToMultiple": one(lambda: layers.PadToMultiple(4, remainder=1, minimum=10)),
+    "ReflectionPadding2D": one(lambda: layers.ReflectionPadding2D(2)),
+    "CaffePreprocessing": one(layers.CaffePreprocessing),
+    "LocalResponseNormalization": one(lambda: layers.LocalResponseNormalization(3, 0.1, 0.5)),
     "PyramidPooling": one(lambda: layers.PyramidPooling((1, 3), 4, align_corners=False)),
     "AtrousSpatialPyramidPooling": one(
         lambda: layers.AtrousSpatialPyramidPooling(4, (1, 2), image_pooling=False, dropout=0.3)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerasseg.layers import CenterCropLike, PadToMultiple
+from kerasseg.layers import CenterCropLike, PadToMultiple, ReflectionPadding2D
 
 
 def mirrored(x, padded):
@@ -35,6 +35,53 @@ def test_pads_by_a_mirror_that_repeats(size):
     result = ops.convert_to_numpy(PadToMultiple(8)(row.reshape(1, 1, size, 1)))
     assert result.shape == (1, 8, padded, 1)
     np.testing.assert_array_equal(result[0, 3, :, 0], mirrored(row, padded))
+
+
+@pytest.mark.parametrize(("size", "padded"), [(1, 1), (2, 9), (8, 9), (9, 9), (10, 17)])
+def test_remainder_is_what_the_division_leaves(size, padded):
+    row = np.arange(1.0, size + 1).reshape(1, 1, size, 1)
+    layer = PadToMultiple(8, remainder=1)
+    result = ops.convert_to_numpy(layer(row))
+    assert result.shape == layer.compute_output_shape(row.shape) == (1, 1, padded, 1)
+    np.testing.assert_array_equal(result[0, 0, :, 0], mirrored(row[0, 0, :, 0], padded))
+
+
+@pytest.mark.parametrize("remainder", [-1, 4, 0.5])
+def test_a_remainder_that_cannot_be_is_named(remainder):
+    with pytest.raises(ValueError, match=f"Received: remainder={remainder}, multiple=4"):
+        PadToMultiple(4, remainder=remainder)
+
+
+@pytest.mark.parametrize(("size", "padded"), [(1, 9), (6, 9), (7, 9), (9, 9), (10, 12)])
+def test_minimum_is_reached_and_the_multiple_kept(size, padded):
+    row = np.arange(1.0, size + 1).reshape(1, 1, size, 1)
+    layer = PadToMultiple(3, minimum=7)
+    result = ops.convert_to_numpy(layer(row))
+    assert result.shape == layer.compute_output_shape(row.shape) == (1, 9, padded, 1)
+    np.testing.assert_array_equal(result[0, 0, :, 0], mirrored(row[0, 0, :, 0], padded))
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 9])
+@pytest.mark.parametrize("padding", [0, 1, 7])
+def test_reflection_pads_every_size_as_much_on_each_side(size, padding):
+    row = np.arange(1.0, size + 1).reshape(1, 1, size, 1)
+    layer = ReflectionPadding2D(padding)
+    result = ops.convert_to_numpy(layer(row))
+    shape = (1, 1 + 2 * padding, size + 2 * padding, 1)
+    assert result.shape == layer.compute_output_shape(row.shape) == shape
+    np.testing.assert_array_equal(
+        result[0, padding, :, 0], mirrored(row[0, 0, :, 0], size + 2 * padding)
+    )
+    if padding < size:
+        np.testing.assert_array_equal(
+            result[0, padding, :, 0], np.pad(row[0, 0, :, 0], padding, "reflect")
+        )
+
+
+@pytest.mark.parametrize("padding", [-1, 1.5])
+def test_a_padding_that_cannot_be_is_named(padding):
+    with pytest.raises(ValueError, match=f"Received: padding={padding}"):
+        ReflectionPadding2D(padding)
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 9, 3), (1, 1, 2, 4), (2, 8, 4, 1)])
@@ -70,7 +117,8 @@ def test_a_multiple_that_cannot_be_is_named(multiple):
 
 
 def test_config_round_trip():
-    config = PadToMultiple(6, data_format="channels_first", name="p").get_config()
+    layer = PadToMultiple(6, remainder=5, data_format="channels_first", name="p")
+    config = layer.get_config()
     assert PadToMultiple.from_config(config).get_config() == config
 
 

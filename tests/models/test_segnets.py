@@ -1,9 +1,17 @@
 import keras
 import numpy as np
+import pytest
 
 from kerasseg.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
-from kerasseg.models import segnet
-from tests.models.zoo import SegmentationModelTests, trainable
+from kerasseg.models import segnet, segnet_basic
+from kerasseg.receptive_fields import receptive_field
+from tests.models.zoo import (
+    SegmentationModelTests,
+    assert_gradients_reach_the_receptive_field,
+    picture,
+    trainable,
+    without_weights,
+)
 
 
 class TestSegNet(SegmentationModelTests):
@@ -11,8 +19,29 @@ class TestSegNet(SegmentationModelTests):
     stride = 32
 
 
-def test_has_the_papers_parameters():
-    assert trainable(segnet((360, 480, 3), 11)) == 29_449_355
+class TestSegNetBasic(SegmentationModelTests):
+    build = staticmethod(segnet_basic)
+
+
+def test_have_the_papers_parameters():
+    assert trainable(without_weights(lambda: segnet((360, 480, 3), 11))) == 29_449_355
+    assert trainable(without_weights(lambda: segnet_basic((360, 480, 3), 11))) == 1_416_587
+
+
+def test_the_last_poolings_see_as_much_as_in_the_paper():
+    for build, stage, size in ((segnet, 5, 212), (segnet_basic, 4, 106)):
+        model = build((None, None, 3), 2, width=0.02)
+        assert receptive_field(model, f"encoder{stage}_pool").size == size
+        assert_gradients_reach_the_receptive_field(model, f"encoder{stage}_pool", 320)
+
+
+def test_segnet_basic_equals_the_definition_in_pytorch():
+    family = pytest.importorskip("tests.models.torch_vgg_family")
+    ours, theirs = family.outputs_of_both(
+        segnet_basic((None, None, 3), 4, width=0.2), family.SegNetBasic(4, 0.2), picture(45, 60)
+    )
+    assert theirs.std() > 0.01
+    np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
 def test_poolings_round_up_and_unpoolings_return_to_the_same_sizes():

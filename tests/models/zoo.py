@@ -4,11 +4,18 @@ import keras
 import numpy as np
 import pytest
 
+from kerasseg.receptive_fields import effective_receptive_field, receptive_field
 from tests.conftest import outputs_in_fresh_process
 
 
 def trainable(model):
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
+def without_weights(build):
+    """The model that `build()` makes, its weights shapes alone: for counting them."""
+    with keras.StatelessScope(initialize_variables=False):
+        return build()
 
 
 def picture(height, width, channels=3, count=2):
@@ -20,10 +27,35 @@ def outputs(model, images):
     return keras.ops.convert_to_numpy(model(images, training=False))
 
 
+def assert_gradients_reach_the_receptive_field(model, layer, columns):
+    """On a strip of the image, the gradient of a layer's middle unit fills its field exactly.
+
+    Positive weights let everything through ReLUs; on a ramp every pooling takes the first column of
+    its window, on its mirror image the last.
+    """
+    for weight in model.trainable_weights:
+        weight.assign(keras.ops.abs(weight) + 0.01)
+    ramp = np.linspace(0.1, 0.5, columns, dtype="float32")
+    strips = np.stack([ramp, ramp[::-1]])[:, None, :, None] * np.ones(3, "float32")
+    share = effective_receptive_field(model, strips, layer).sum(0)
+
+    probe = keras.Model(model.input, model.get_layer(layer).output)
+    unit = keras.tree.flatten(probe(strips))[0].shape[2] // 2
+    field = receptive_field(model, layer)
+    first = field.stride * unit + field.offset
+    reached = np.flatnonzero(share)
+    assert (reached[0], reached[-1]) == (first, first + field.size - 1)
+
+
 class SegmentationModelTests:
-    """Subclass, and give `build(input_shape, num_classes, **arguments)` and `stride`."""
+    """Subclass, and give `build(input_shape, num_classes, **arguments)` and `stride`.
+
+    `strides_to_see` is the size, in strides, of an image in whose middle no logit sees the border.
+    """
 
     stride = 16
+    strides_to_see = 20
+    learning_rate = 0.01
 
     def build(self, input_shape, num_classes, **arguments):
         raise NotImplementedError
@@ -59,7 +91,7 @@ class SegmentationModelTests:
         assert keras.config.image_data_format() == "channels_last"
 
     def test_moving_the_input_by_the_output_stride_moves_the_logits_as_much(self):
-        size, step = 20 * self.stride, self.stride
+        size, step = self.strides_to_see * self.stride, self.stride
         images = picture(size, size, count=1)
         model = self.small()
         still = outputs(model, images)
@@ -87,14 +119,20 @@ class SegmentationModelTests:
             pytest.skip("JAX trains uncompiled only to be debugged")
         model = self.small((19, 21, 3), num_classes=2)
         model.compile(
-            keras.optimizers.Adam(0.01),
+            keras.optimizers.Adam(self.learning_rate),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=jit_compile,
         )
         images = picture(19, 21, count=4)
-        labels = (images.mean(-1) > 0.5).astype("int32")
+        images[::2] *= 0.5  # a net that ends at stride 32 sees no more of it than its brightness
+        labels = np.zeros((4, 19, 21), "int32")
+        labels[::2] = 1
+        before = [np.array(keras.ops.convert_to_numpy(x)) for x in model.trainable_weights]
         losses = model.fit(images, labels, epochs=15, batch_size=4, verbose=0).history["loss"]
         assert losses[-1] < 0.9 * losses[0]
+        for weight, value in zip(model.trainable_weights, before):
+            after = keras.ops.convert_to_numpy(weight)
+            assert not np.array_equal(after, value), f"no gradient reaches {weight.path}"
 
     def test_it_loads_in_a_fresh_process_and_gives_the_same(self, tmp_path):
         model = self.small((19, 21, 3))
@@ -116,3 +154,12 @@ class SegmentationModelTests:
                 if isinstance(layer, keras.layers.Conv2D)
             )
             assert first.filters == number
+
+
+class DeepSegmentationModelTests(SegmentationModelTests):
+    """The same for networks of many layers, which take long to compile."""
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("jit_compile", [False, True])
+    def test_it_learns_in_fit(self, jit_compile):
+        super().test_it_learns_in_fit(jit_compile)

@@ -1,0 +1,80 @@
+"""DeepLab v1 (Chen, Papandreou, Kokkinos, Murphy and Yuille, ICLR 2015)."""
+
+import keras
+from keras import layers
+
+from kerasseg.layers import PadToMultiple
+from kerasseg.models.blocks import enlarge_scores, in_data_format
+from kerasseg.models.pretrained import encoder_input, load_encoder
+from kerasseg.models.vgg import CONVOLUTIONS, FULLY_CONNECTED, fully_connected, vgg16
+
+
+@in_data_format
+def deeplab_v1(
+    input_shape,
+    num_classes,
+    *,
+    width=1.0,
+    encoder_weights=None,
+    dropout=0.5,
+    activation=None,
+    data_format=None,
+    name="deeplab_v1",
+):
+    """DeepLab v1 (LargeFOV): VGG-16 without its last two strides, and a fc6 with wide holes.
+
+    Paper: Chen, Papandreou, Kokkinos, Murphy, Yuille, "Semantic Image Segmentation with Deep
+    Convolutional Nets and Fully Connected CRFs", ICLR 2015, model DeepLab-LargeFOV. Book: chapter
+    6, "dilated convolutions". Notes: the lecture's entry on DeepLab v1.
+
+    ```
+    image 8n + 1                  321
+    encoder1  64  64      ─ pool  161
+    encoder2 128 128      ─ pool   81
+    encoder3 256 256 256  ─ pool   41
+    encoder4 512 512 512  ─ pool   41
+    encoder5 512 512 512  ─ pool   41    rate 2; 3x3 average
+    fc6 1024 (3x3)                 41    rate 12
+    fc7 1024 (1x1)                 41
+    scores                         41  ─ enlarged by 8 ─▶
+    ```
+
+    Faithful: poolings of 3x3 with stride 2 and, the last two, 1; an average pooling of 3x3 that
+    counts the zeros around the map, as Caffe does; 20,505,429 parameters for 21 classes. Corners
+    are aligned when the scores are enlarged, as by the authors' Interp, which needs sizes of
+    8n + 1: others are padded inside by reflection and cropped back. A position of fc7 sees 435
+    pixels; the paper's table says 224, which follows from 8 * 24 + 32.
+
+    Deviates: the loss belongs to the enlarged scores, where the authors shrink the labels. The
+    dense CRF is a step of its own, behind the network. With `encoder_weights` fc6 and fc7 take the
+    taps 0, 3, 6 and every fourth filter of VGG-16's.
+
+    Args:
+        input_shape: `(height, width, channels)`, height and width may be `None`.
+        num_classes: Channels of the output.
+        width: Scales every filter count.
+        encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
+            `keras.applications.VGG16`, fully connected layers included.
+        dropout: Share of values dropped after fc6 and fc7.
+        activation: Of the output, e.g. `"softmax"`; `None` gives logits.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
+        name: Of the model.
+
+    Returns:
+        A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
+        logits `(batch, height, width, num_classes)`.
+    """
+    image = keras.Input(input_shape, name="image")
+    x = encoder_input(image, encoder_weights, width)
+    x = padded = PadToMultiple(8, remainder=1, name="pad")(x)
+
+    *_, x = vgg16(x, width, pool_size=3, strides=(2, 2, 2, 1, 1), rates=(1, 1, 1, 1, 2))
+    x = layers.ZeroPadding2D(1, name="average_pad")(x)
+    x = layers.AveragePooling2D(3, 1, name="average")(x)
+    x = fully_connected(x, 1024, "fc6", 3, width, dropout, dilation_rate=12)
+    x = fully_connected(x, 1024, "fc7", 1, width, dropout)
+    x = layers.Conv2D(num_classes, 1, name="scores")(x)
+
+    model = keras.Model(image, enlarge_scores(x, padded, image, activation), name=name)
+    names = {**CONVOLUTIONS, **FULLY_CONNECTED}
+    return load_encoder(model, encoder_weights, "VGG16", names, decimate=True)

@@ -1,0 +1,88 @@
+"""Hypercolumns (Hariharan, Arbeláez, Girshick and Malik, CVPR 2015)."""
+
+import keras
+from keras import layers
+
+from kerasseg.layers import BilinearUpsampling2D, CenterCropLike, PadToMultiple
+from kerasseg.models.blocks import channel_axis, in_data_format, output
+from kerasseg.models.pretrained import encoder_input, load_encoder
+from kerasseg.models.vgg import CONVOLUTIONS, FULLY_CONNECTED, fully_connected, vgg16
+
+
+def classify(x, num_classes, name, factor):
+    """What the map `name` adds to the scores of each pixel, `factor` times as dense as the map."""
+    normalize = layers.BatchNormalization(
+        axis=channel_axis(), center=False, scale=False, name=f"{name}_bn"
+    )
+    x = layers.Conv2D(num_classes, 1, name=f"{name}_scores")(normalize(x))
+    return BilinearUpsampling2D(factor, dtype="float32", name=f"{name}_enlarge")(x)
+
+
+@in_data_format
+def hypercolumn(
+    input_shape,
+    num_classes,
+    *,
+    width=1.0,
+    encoder_weights=None,
+    dropout=0.5,
+    activation=None,
+    data_format=None,
+    name="hypercolumn",
+):
+    """Hypercolumn: every pixel is judged by what several layers say above it.
+
+    Paper: Hariharan, Arbeláez, Girshick, Malik, "Hypercolumns for Object Segmentation and
+    Fine-grained Localization", CVPR 2015.
+
+    ```
+    encoder3  256  1/8  ─ scores ─ x8  ─┐
+    encoder4  512  1/16 ─ scores ─ x16 ─┤
+    fc7      4096  1/32 ─ scores ─ x32 ─┴─ + ─▶
+    ```
+
+    A picture of 224 x 224 pixels: maps of 28, 14 and 7, and 4864 numbers above each pixel.
+
+    Faithful: the layers of the paper's VGG-16, the third and fourth pooling and fc7; bilinear
+    upsampling. A linear classifier of the enlarged and concatenated maps equals the sum of one
+    classifier for each map, enlarged afterwards (section 3.2): the same function at a fraction of
+    the cost, and what is built here.
+
+    Deviates: the paper refines boxes of detections with a grid of classifiers; here one classifier
+    sees the whole image. It is 1x1 on all maps, where the released net has 3x3 on the third
+    pooling. The maps differ by orders of magnitude: the authors multiply them by constants (0.0027
+    and 0.063) that belong to their weights, here they are normalised by their own statistics.
+    Images are padded by reflection to a multiple of 32.
+
+    Args:
+        input_shape: `(height, width, channels)`, height and width may be `None`.
+        num_classes: Channels of the output.
+        width: Scales every filter count.
+        encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
+            `keras.applications.VGG16`, fully connected layers included.
+        dropout: Share of values dropped after fc6 and fc7.
+        activation: Of the output, e.g. `"softmax"`; `None` gives logits.
+        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
+        name: Of the model.
+
+    Returns:
+        A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
+        logits `(batch, height, width, num_classes)`.
+    """
+    image = keras.Input(input_shape, name="image")
+    x = encoder_input(image, encoder_weights, width)
+    x = PadToMultiple(32, name="pad")(x)
+
+    *_, pool3, pool4, x = vgg16(x, width)
+    x = fully_connected(x, 4096, "fc6", 7, width, dropout)
+    x = fully_connected(x, 4096, "fc7", 1, width, dropout)
+
+    scores = [
+        classify(pool3, num_classes, "encoder3", 8),
+        classify(pool4, num_classes, "encoder4", 16),
+        classify(x, num_classes, "fc7", 32),
+    ]
+    x = layers.Add(dtype="float32", name="sum")(scores)
+    x = CenterCropLike(dtype="float32", name="crop")(x, image)
+    model = keras.Model(image, output(x, activation), name=name)
+    return load_encoder(model, encoder_weights, "VGG16", {**CONVOLUTIONS, **FULLY_CONNECTED})

@@ -1,0 +1,141 @@
+"""Weights of `keras.applications` for the encoders of this package."""
+
+import math
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kerasseg.layers import CaffePreprocessing
+
+
+def encoder_input(image, encoder_weights, width):
+    """The image as the encoder's weights expect it: unchanged if there are none."""
+    if encoder_weights is None:
+        return image
+    if width != 1:
+        raise ValueError(
+            f"`encoder_weights` exist for width=1 alone. Received: width={width}. "
+            "Leave out one of the two."
+        )
+    return CaffePreprocessing(name="preprocessing")(image)
+
+
+def load_encoder(model, encoder_weights, application, names, decimate=False):
+    """Fills the encoder of `model` layer by layer with the weights of a `keras.applications` model.
+
+    - Shapes must agree, but for these cases.
+    - A fully connected layer becomes a convolution: its rows are the positions of the map that it
+      was trained on, row by row, and the channels of each.
+    - With `decimate`, a convolution smaller than its fully connected layer takes evenly spaced
+      entries of it: of 7x7 taps and 4096 filters, a convolution of 3x3 and 1024 takes the taps
+      0, 3, 6 and every fourth filter (Chen et al. 2015, section 3.1).
+    - The first layer of a grey input takes the sum of its kernels for red, green and blue. That of
+      an input with `n` bands takes them in turn, red, green, blue, red, …, times `3 / n`, so that
+      its outputs are as large as those of three.
+
+    Args:
+        model: The `keras.Model` to fill, with a layer of each name in `names`.
+        encoder_weights: `None` (nothing happens), `"imagenet"` (downloads), the path of a saved
+            model (`.keras`) or of its weights (`.h5`), or a `keras.Model`.
+        application: Name of the function in `keras.applications`: `"VGG16"`, `"ResNet50"`, ….
+        names: `{name of our layer: name of theirs}`.
+        decimate: Whether our convolutions may be smaller than their fully connected layers.
+
+    Returns:
+        `model`.
+    """
+    if encoder_weights is None:
+        return model
+    with_top = not set(names.values()).isdisjoint(("fc1", "fc2"))
+    source = read_source(encoder_weights, application, with_top)
+    theirs = {layer.name: layer for layer in source.layers}
+    for name, their_name in names.items():
+        if their_name not in theirs:
+            raise ValueError(
+                f"`encoder_weights` must have a layer {their_name!r} for layer {name!r}. "
+                f"Received: encoder_weights={source.name} with layers {list(theirs)}"
+            )
+        copy_weights(model.get_layer(name), theirs[their_name], decimate)
+    return model
+
+
+def read_source(encoder_weights, application, with_top):
+    """The `keras.applications` model that `encoder_weights` means."""
+    if isinstance(encoder_weights, keras.Model):
+        return encoder_weights
+    build = getattr(keras.applications, application)
+    if encoder_weights == "imagenet":
+        return build(weights="imagenet", include_top=with_top)
+    if not isinstance(encoder_weights, (str, Path)) or not Path(encoder_weights).is_file():
+        raise ValueError(
+            "`encoder_weights` must be None, 'imagenet', the path of a file or a keras.Model. "
+            f"Received: encoder_weights={encoder_weights!r}"
+        )
+    if Path(encoder_weights).suffix == ".keras":
+        return keras.saving.load_model(encoder_weights, compile=False)
+    for include_top in (with_top, not with_top):  # the file may hold the classifier or not
+        source = build(weights=None, include_top=include_top)
+        try:
+            source.load_weights(encoder_weights)
+        except ValueError as error:
+            reason = error
+        else:
+            return source
+    raise ValueError(
+        f"The weights must be those of keras.applications.{application}. "
+        f"Received: encoder_weights={str(encoder_weights)!r}"
+    ) from reason
+
+
+def copy_weights(layer, source, decimate):
+    decimate = decimate and isinstance(source, keras.layers.Dense)
+    values = source.get_weights()
+    if len(values) == len(shapes(layer)):
+        values = [fit(value, shape, decimate) for value, shape in zip(values, shapes(layer))]
+    if [value.shape for value in values] != shapes(layer):
+        raise ValueError(
+            f"The encoder's weights do not fit layer {layer.name!r}, which has the shapes "
+            f"{shapes(layer)}. Received: layer {source.name!r} with the shapes {shapes(source)}"
+        )
+    layer.set_weights(values)
+
+
+def shapes(layer):
+    return [tuple(weight.shape) for weight in layer.weights]
+
+
+def fit(value, shape, decimate):
+    """`value` in the form of `shape` where there is a rule for it, else as it is."""
+    if value.ndim == 2 and len(shape) == 4:
+        value = as_convolution(value, shape)
+    if value.ndim == 4 and value.shape[2] == 3 != shape[2]:
+        return for_bands(value, shape[2])
+    if decimate and value.ndim == len(shape):
+        for axis, count in enumerate(shape):
+            value = take_evenly(value, axis, count)
+    return value
+
+
+def as_convolution(kernel, shape):
+    """A dense kernel `(rows * columns * channels, filters)` with its axes apart."""
+    inputs, filters = kernel.shape
+    rows = 1 if shape[0] == 1 else math.isqrt(inputs // shape[2])
+    channels = inputs // rows**2
+    return kernel.reshape(rows, rows, channels, filters) if rows**2 * channels == inputs else kernel
+
+
+def for_bands(kernel, bands):
+    """A kernel for blue, green, red, made to take another number of channels."""
+    if bands == 1:
+        return kernel.sum(axis=2, keepdims=True)
+    return kernel[:, :, [2 - band % 3 for band in range(bands)]] * (3 / bands)
+
+
+def take_evenly(value, axis, count):
+    """`count` entries along `axis`, from the first on, as far apart as they can be."""
+    length = value.shape[axis]
+    if count > length:
+        return value
+    step = (length - 1) // max(count - 1, 1)
+    return np.take(value, [i * step for i in range(count)], axis)
