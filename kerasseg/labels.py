@@ -40,15 +40,15 @@ def as_label_map(labels, scores, axis):
     return labels
 
 
-def as_pixel_weights(sample_weight, scores, axis):
-    """`sample_weight` as float32 that broadcasts against label maps, (batch, height, width).
+def as_pixel_weights(sample_weight, scores, axis, dtype):
+    """`sample_weight` in a dtype, so that it broadcasts against label maps, (batch, height, width).
 
     One weight for all, one an image, (batch,), and one a pixel, perhaps with a channel axis of
     one, are understood. Keras itself would take (batch,) for one weight a column.
     """
     sample_weight = ops.convert_to_tensor(sample_weight)
     expected = without(scores.shape, axis)
-    weights = without_channel(ops.cast(sample_weight, "float32"), expected, axis)
+    weights = without_channel(ops.cast(sample_weight, dtype), expected, axis)
     weights = expand_to_rank(weights, len(expected))
     if not may_be_equal([n if n != 1 else None for n in weights.shape], expected):
         raise ValueError(

@@ -6,8 +6,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasseg.labels import as_label_map, as_pixel_weights, expand_to_rank, not_void, read_label_map
-from kerasseg.pixel_weights import class_frequencies, median_frequency_weights, outline_weights
+from kerasseg.labels import as_pixel_weights, expand_to_rank, read_label_map
+from kerasseg.pixel_weights import (
+    class_frequencies,
+    median_frequency_weights,
+    outline_weights,
+    weights_in_order,
+)
 
 __all__ = [
     "CrossEntropy",
@@ -27,9 +32,10 @@ class LabelMapLoss(keras.losses.Loss):
 
     Args:
         ignore_class: The void id, or `None`.
-        class_weights: One non-negative number a class; `None` for equal weights.
+        class_weights: One non-negative number a class, in their order or as a dict by id; `None`
+            for equal weights.
         axis: Of the classes in the predictions: -1, or 1 for `channels_first`.
-        reduction, name: As in every Keras loss.
+        reduction, name: As in every Keras loss, but a mean goes over what counts.
         dtype: As in every Keras loss, but never less than float32: sums over the pixels of a batch
             would overflow.
     """
@@ -44,7 +50,7 @@ class LabelMapLoss(keras.losses.Loss):
         dtype=None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        weights = None if class_weights is None else [float(weight) for weight in class_weights]
+        weights = None if class_weights is None else weights_in_order(class_weights)
         if weights is not None and (
             not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights)
         ):
@@ -69,17 +75,36 @@ class LabelMapLoss(keras.losses.Loss):
             "dtype": self.dtype,
         }
 
-    def _read(self, y_true, y_pred):
-        """`(ids, counted, legal, weights)`: label maps taken apart, and one weight a class."""
+    def _read(self, y_true, y_pred, sample_weight):
+        """Maps (batch, height, width): `(ids, counted, legal, class_weights, sample_weights)`.
+
+        The first three as in `read_label_map`; then, 0 on void, the weight of each pixel's class,
+        and the pixel's own.
+        """
         num_classes = y_pred.shape[self.axis]
+        ids, counted, legal = read_label_map(
+            y_true, y_pred, self.axis, num_classes, self.ignore_class
+        )
+        class_weights = ops.take(self._weight_of_each(num_classes), ids, axis=0)
+        sample_weight = 1.0 if sample_weight is None else sample_weight
+        sample_weights = as_pixel_weights(sample_weight, y_pred, self.axis, self.dtype)
+        weights = (ops.where(counted, w, 0.0) for w in (class_weights, sample_weights))
+        return ids, counted, legal, *weights
+
+    def _weight_of_each(self, num_classes):
         weights = self.class_weights or [1.0] * num_classes
         if len(weights) != num_classes:
             raise ValueError(
                 f"`class_weights` must have one weight a class, {num_classes} of them. "
                 f"Received: class_weights={self.class_weights}"
             )
-        maps = read_label_map(y_true, y_pred, self.axis, num_classes, self.ignore_class)
-        return *maps, ops.convert_to_tensor(weights, dtype=y_pred.dtype)
+        return ops.convert_to_tensor(weights, dtype=self.dtype)
+
+    def _for_reduction(self, weights):
+        """Before a mean over all, weights of mean one: it becomes the mean over what counts."""
+        if self.reduction in ("sum", "none", None):
+            return weights
+        return ops.divide_no_nan(weights, ops.mean(weights))
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -93,15 +118,18 @@ class CrossEntropy(LabelMapLoss):
 
     Args:
         ignore_class: The void id, or `None`.
-        class_weights: One non-negative number a class; `None` for equal weights.
+        class_weights: One non-negative number a class, in their order or as a dict by id; `None`
+            for equal weights.
         axis: Of the classes in the predictions: -1, or 1 for `channels_first`.
-        reduction, name, dtype: As in every Keras loss, but `dtype` is at least float32.
+        reduction, name, dtype: As in every Keras loss, but `dtype` is at least float32. `"sum"` and
+            `None` divide by nothing: the sum, or the map, of `w[t] * -log p[t]`, 0 on void.
 
     Call with `y_true`, integer ids (batch, height, width) or (batch, height, width, 1), and
     `y_pred`, logits (batch, height, width, num_classes). `sample_weight`, one number an image or a
-    pixel, multiplies the terms of the sum above, not its divisor. The loss of an all-void batch is
-    0. An id outside the classes raises `ValueError` in eager calls. Compiled code cannot raise on
-    every backend: there it makes the loss NaN, never a plausible number.
+    pixel, multiplies the terms of the sum above, and its divisor only with
+    `reduction="mean_with_sample_weight"`; on void pixels it does nothing. The loss of an all-void
+    batch is 0. An id outside the classes raises `ValueError` in eager calls. Compiled code cannot
+    raise on every backend: there it makes the loss NaN, never a plausible number.
 
     Example: logits 0, 0 say one half for each of two classes; the last pixel is void.
 
@@ -123,18 +151,15 @@ class CrossEntropy(LabelMapLoss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         y_pred = ops.convert_to_tensor(y_pred)
-        if sample_weight is not None:
-            sample_weight = as_pixel_weights(sample_weight, y_pred, self.axis)
-        return super().__call__(y_true, y_pred, sample_weight)
+        ids, _, legal, class_weights, sample_weights = self._read(y_true, y_pred, sample_weight)
+        weights = self._for_reduction(class_weights) * sample_weights
+        return super().__call__((ids, legal), y_pred, weights)
 
     def call(self, y_true, y_pred):
-        ids, counted, legal, class_weights = self._read(y_true, y_pred)
+        ids, legal = y_true  # floats: Keras has cast them
         logits = ops.moveaxis(y_pred, self.axis, -1)  # Keras takes no other axis
-        losses = ops.sparse_categorical_crossentropy(ids, logits, from_logits=True)
-        weights = ops.cast(counted, losses.dtype) * ops.take(class_weights, ids, axis=0)
-        # The reduction takes the mean over all pixels, so weights of mean one give the mean
-        # over those that count.
-        return ops.where(legal, losses * of_mean_one(weights), np.nan)
+        losses = ops.sparse_categorical_crossentropy(ops.cast(ids, "int32"), logits, True)
+        return ops.where(ops.cast(legal, "bool"), losses, np.nan)
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -153,13 +178,16 @@ class Tversky(LabelMapLoss):
     Which classes: those in the truth. A class that is absent has no overlap to win, so its term
     would be 1 even for a perfect prediction, whose probabilities are never quite 0; that is the
     floor of the book's Dice, 0.895 with 2 of 19 classes present. Nothing is lost, since the
-    probabilities of a pixel sum to one: what an absent class claims, a present one lacks.
+    probabilities of a pixel sum to one: what an absent class claims, a present one lacks. That is
+    so unless the present one has the class weight 0: with `[0, 1]`, to claim foreground where there
+    is none costs nothing.
 
     Over what: the pixels of the batch together, or with `per_image` each image by itself, then the
     mean of the images. The batch is the default: it is nearer to the score, which is one ratio
     over the whole set, and ten pixels of a class in one image do not weigh as much as a street
     full of it in the next. Void pixels are in no sum; an image with nothing to score (all void, or
-    classes of weight zero alone) does not count, and a batch of such images costs 0.
+    classes of weight zero alone) does not count, and a batch of such images costs 0. An image with
+    a sample weight of zero counts in the mean, with a loss of 0.
 
     Salehi, Erdogmus and Gholipour, MLMI 2017; as there, the default leans to recall.
 
@@ -167,12 +195,13 @@ class Tversky(LabelMapLoss):
         alpha: Price of a false positive, non-negative.
         beta: Price of a false negative, non-negative.
         ignore_class: The void id, or `None`.
-        class_weights: One non-negative number a class; `None` for equal weights. `[0, 1]` scores
-            the foreground alone.
+        class_weights: One non-negative number a class, in their order or as a dict by id; `None`
+            for equal weights. `[0, 1]` scores the foreground alone.
         per_image: Whether each image is scored by itself.
         axis: Of the classes in the predictions: -1, or 1 for `channels_first`.
         reduction, name, dtype: As in every Keras loss, but `dtype` is at least float32. Without
-            reduction there is one loss an image, with `per_image=False` the same for all.
+            reduction there is one loss an image, with `per_image=False` the same for all; an image
+            with nothing to score has 0 there.
 
     Call with `y_true`, integer ids (batch, height, width) or (batch, height, width, 1), and
     `y_pred`, logits (batch, height, width, num_classes). `sample_weight`, one number an image or a
@@ -212,21 +241,22 @@ class Tversky(LabelMapLoss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         y_pred = ops.convert_to_tensor(y_pred)
-        labels = as_label_map(y_true, y_pred, self.axis)
-        weights = counted = ops.cast(not_void(labels, self.ignore_class), self.dtype)
-        if sample_weight is not None:
-            weights = counted * as_pixel_weights(sample_weight, y_pred, self.axis)
-            pixels = self._pixel_axes(labels)
-            sample_weight = ops.divide_no_nan(ops.sum(weights, pixels), ops.sum(counted, pixels))
-            sample_weight = ops.broadcast_to(sample_weight, ops.shape(labels)[:1])
-        return super().__call__((labels, weights), y_pred, sample_weight)
+        maps = self._read(y_true, y_pred, sample_weight)
+        ids, counted, legal, class_weights, sample_weights = maps
+        pixels = self._pixel_axes(ids)
+        counts = ops.sum(ops.cast(counted, self.dtype), pixels)
+        mean_weight = ops.divide_no_nan(ops.sum(sample_weights, pixels), counts)
+        scored = ops.cast(ops.any(class_weights > 0, pixels), self.dtype)
+        weights = self._for_reduction(scored) * mean_weight
+        weights = ops.broadcast_to(weights, ops.shape(ids)[:1])
+        return super().__call__((ids, legal, sample_weights), y_pred, weights)
 
     def call(self, y_true, y_pred):
-        labels, weights = y_true  # void pixels weigh 0
-        ids, _, legal, class_weights = self._read(labels, y_pred)
-        pixels = self._pixel_axes(labels)
+        ids, legal, weights = y_true  # floats: Keras has cast them
+        pixels = self._pixel_axes(ids)
         found = ops.softmax(ops.moveaxis(y_pred, self.axis, -1))
-        truth = ops.one_hot(ids, found.shape[-1], dtype=found.dtype)
+        num_classes = found.shape[-1]
+        truth = ops.one_hot(ops.cast(ids, "int32"), num_classes, dtype=found.dtype)
         weights = weights[..., None]
 
         hit = ops.sum(weights * truth * found, pixels)
@@ -234,12 +264,13 @@ class Tversky(LabelMapLoss):
         in_vain = ops.sum(weights * (1 - truth) * found, pixels)
         index = ops.divide_no_nan(hit, hit + self.alpha * in_vain + self.beta * missed)
 
-        class_weights = ops.where(hit + missed > 0, class_weights, 0.0)
+        # Read off the truth, not off `hit + missed`: predictions of NaN must give NaN.
+        present = ops.sum(weights * truth, pixels) > 0
+        class_weights = ops.where(present, self._weight_of_each(num_classes), 0.0)
         total = ops.sum(class_weights, axis=-1)
         losses = ops.divide_no_nan(ops.sum(class_weights * (1 - index), axis=-1), total)
-        losses = losses * of_mean_one(ops.cast(total > 0, losses.dtype))
-        losses = ops.where(ops.all(legal, pixels), losses, np.nan)
-        return ops.broadcast_to(losses, ops.shape(labels)[:1])
+        losses = ops.where(ops.all(ops.cast(legal, "bool"), pixels), losses, np.nan)
+        return ops.broadcast_to(losses, ops.shape(ids)[:1])
 
     def get_config(self):
         return {
@@ -249,8 +280,8 @@ class Tversky(LabelMapLoss):
             "per_image": self.per_image,
         }
 
-    def _pixel_axes(self, labels):
-        return tuple(range(1 if self.per_image else 0, len(labels.shape)))
+    def _pixel_axes(self, ids):
+        return tuple(range(1 if self.per_image else 0, len(ids.shape)))
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -264,7 +295,8 @@ class Dice(Tversky):
 
     Args:
         ignore_class: The void id, or `None`.
-        class_weights: One non-negative number a class; `None` for equal weights.
+        class_weights: One non-negative number a class, in their order or as a dict by id; `None`
+            for equal weights.
         per_image: Whether each image is scored by itself, or the batch as one.
         axis: Of the classes in the predictions: -1, or 1 for `channels_first`.
         reduction, name, dtype: As in `Tversky`.
@@ -306,7 +338,8 @@ class CrossEntropyDice(LabelMapLoss):
 
     Args:
         ignore_class: The void id, or `None`.
-        class_weights: One non-negative number a class, for both; `None` for equal weights.
+        class_weights: For both: one non-negative number a class, in their order or as a dict by id;
+            `None` for equal weights.
         cross_entropy_weight, dice_weight: Non-negative numbers.
         per_image: Whether Dice scores each image by itself, or the batch as one.
         axis: Of the classes in the predictions: -1, or 1 for `channels_first`.
@@ -360,8 +393,3 @@ class CrossEntropyDice(LabelMapLoss):
             "dice_weight": self.dice_weight,
             "per_image": self.per_image,
         }
-
-
-def of_mean_one(weights):
-    """Weights divided by their mean; zeros stay zeros."""
-    return ops.divide_no_nan(weights, ops.mean(weights))

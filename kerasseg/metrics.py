@@ -27,7 +27,9 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
     """What the scores below share: they count into one matrix, and differ in what they read off.
 
     `confusion_matrix[i, j]` is how many pixels of truth i were predicted as j since the last
-    reset. Pixels whose truth is `ignore_class` are in no cell, whatever is predicted there.
+    reset. It is float32: exact up to 2^24 pixels a cell; beyond, each update rounds its cells by up
+    to one part in 2^24, so that a few pixels may be lost. Pixels whose truth is `ignore_class` are
+    in no cell, whatever is predicted there.
     A score is a weighted mean over the classes of numerator / denominator, where a denominator of
     zero leaves the class out.
 
@@ -42,9 +44,10 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
     `y_pred`, logits or probabilities (batch, height, width, num_classes): the largest wins.
     `sample_weight`, one number an image or a pixel, says how often a pixel counts.
 
-    Result: a scalar in [0, 1]; NaN when no pixel was counted, since there is no score to give.
-    An id outside the classes raises `ValueError` in eager calls. Compiled code cannot raise on
-    every backend: there it makes the score NaN.
+    Result: a scalar in [0, 1]; NaN when no pixel was counted, since there is no score to give, and
+    when the scores of a pixel that is not void hold NaN, as those of a diverged model do. An id
+    outside the classes raises `ValueError` in eager calls. Compiled code cannot raise on every
+    backend: there it makes the score NaN.
     """
 
     extra_ids = 0  # that a subclass gives to pixels, behind those of the classes
@@ -77,9 +80,12 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
         # Integers count exactly beyond 2^24 pixels a batch, where float32 would stand still.
         weights = ops.cast(counted, "int32")
         if sample_weight is not None:
-            sample_weight = as_pixel_weights(sample_weight, scores, self.axis)
+            sample_weight = as_pixel_weights(sample_weight, scores, self.axis, "float32")
             weights = ops.cast(weights, "float32") * sample_weight
         prediction = ops.cast(ops.argmax(scores, axis=self.axis), "int32")
+        # The largest of scores with NaN would be a plausible class.
+        unscored = ops.any(ops.isnan(ops.cast(scores, "float32")), axis=self.axis)
+        legal = ops.logical_and(legal, ops.logical_not(ops.logical_and(counted, unscored)))
         truth, prediction = self._maps_to_compare(truth, prediction, counted)
         counts = confusion_counts(truth, prediction, weights, self.confusion_matrix.shape[0])
         self.confusion_matrix.assign_add(ops.where(ops.all(legal), counts, np.nan))

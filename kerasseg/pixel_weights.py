@@ -11,7 +11,7 @@ def class_frequencies(labels, num_classes, ignore_class=255):
     Args:
         labels: Label maps: one array, (height, width) or (batch, height, width), perhaps with a
             last axis of one; or anything finite that gives such batches, or (images, labels), such
-            as `Dataset.train`.
+            as `Dataset.train` or a PyTorch `DataLoader`.
         num_classes: Number of classes, void not counted.
         ignore_class: The void id, or `None`.
 
@@ -61,7 +61,7 @@ def median_frequency_weights(labels, num_classes, ignore_class=255):
 
 
 def outline_weights(
-    labels, class_weights=None, *, background=None, ignore_class=255, w0=10.0, sigma=5.0
+    labels, class_weights=None, *, background=None, ignore_class="auto", w0=10.0, sigma=5.0
 ):
     """Weights that grow towards the outlines between objects: `w_c + w0 exp(-(d1+d2)²/(2 sigma²))`.
 
@@ -74,14 +74,16 @@ def outline_weights(
 
     Args:
         labels: Ids, (height, width) or (batch, height, width), perhaps with a last axis of one.
-        class_weights: `w_c`, one number an id; `None` for 1.
+        class_weights: `w_c`, one number an id, in their order or as a dict; `None` for 1.
         background: The id of pixels that belong to no object, or `None`.
-        ignore_class: The void id, or `None`; void pixels are no object and weigh 0.
+        ignore_class: The void id, or `None`; void pixels are no object and weigh 0. `"auto"` is 255
+            without `background`, and `None` with it: in a map of instances 255 is an object.
         w0: Weight that an outline adds.
         sigma: How far it reaches, in pixels.
 
     Returns:
-        float32 array (height, width) or (batch, height, width), for `sample_weight` of a loss.
+        float32 array (height, width) or (batch, height, width), for `sample_weight` of a loss. An
+        id that has no class weight raises `ValueError`.
 
     Example: between two objects, 1 + 10 exp(-(1 + 1)² / 50).
 
@@ -89,14 +91,32 @@ def outline_weights(
     np.float32(10.231163)
     """
     maps = as_batch(labels)
+    if ignore_class == "auto":
+        ignore_class = 255 if background is None else None
+    if class_weights is not None:
+        class_weights = np.array(weights_in_order(class_weights))
+        check_ids(maps, len(class_weights), ignore_class, name="labels")
     weights = np.zeros(maps.shape, "float32")
     for weight, ids in zip(weights, maps):
         counted = np.ones(ids.shape, bool) if ignore_class is None else ids != ignore_class
-        base = 1.0 if class_weights is None else np.asarray(class_weights)[ids[counted]]
+        base = 1.0 if class_weights is None else class_weights[ids[counted].astype("int64")]
         near, second = nearest_two_distances(ids, without=(background, ignore_class))
         outline = w0 * np.exp(-np.square(near + second) / (2 * sigma**2))
         weight[counted] = base + outline[counted]
     return weights if np.ndim(labels) > 2 else weights[0]
+
+
+def weights_in_order(class_weights):
+    """Class weights as floats in the order of the ids; Keras's dict form is understood."""
+    if isinstance(class_weights, dict):
+        ids = range(len(class_weights))
+        if set(class_weights) != set(ids):
+            raise ValueError(
+                "`class_weights` given as a dict must have the keys 0 to num_classes - 1, one "
+                f"weight a class. Received: class_weights={class_weights}"
+            )
+        class_weights = [class_weights[class_id] for class_id in ids]
+    return [float(weight) for weight in class_weights]
 
 
 def nearest_two_distances(ids, without):
@@ -115,13 +135,20 @@ def pixels_per_image(labels, num_classes, ignore_class):
     """How many pixels of each class each image has, int64 (images, num_classes)."""
     counts = [np.zeros((0, num_classes), "int64")]
     for batch in [labels] if hasattr(labels, "shape") else labels:
-        maps = as_batch(batch[1] if isinstance(batch, tuple) else batch)
+        maps = as_batch(batch[1] if is_pair(batch) else batch)
         check_ids(maps, num_classes, ignore_class, name="labels")
         for ids in maps:
             counted = ids if ignore_class is None else ids[ids != ignore_class]
             count = np.bincount(counted.ravel().astype("int64"), minlength=num_classes)
             counts.append(count[None])
     return np.concatenate(counts)
+
+
+def is_pair(batch):
+    """Whether a batch is (images, labels); a list may be that, too, or a list of label maps."""
+    if isinstance(batch, list) and len(batch) > 1:
+        return np.ndim(batch[0]) > min(np.ndim(batch[1]), 3)
+    return isinstance(batch, tuple)
 
 
 def as_batch(labels):

@@ -60,6 +60,15 @@ def tversky(truth, logits, alpha, beta, class_weights, ignore_class, sample_weig
     return np.mean(counted) * total / weight if weight else 0.0
 
 
+def mean_of_scored_images(losses, truths, class_weights, ignore_class):
+    """The mean of the losses over the images that have a pixel to score, whatever it weighs."""
+    scored = []
+    for loss, truth in zip(losses, truths):
+        if any(t != ignore_class and class_weights[t] > 0 for t in truth.ravel()):
+            scored.append(loss)
+    return np.mean(scored)
+
+
 def books_dice(truth, logits, eps=1e-6):
     """The book's loss: per image, the mean over all classes, absent ones included."""
     p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)

@@ -233,6 +233,112 @@ def test_without_reduction_dice_gives_one_loss_an_image_and_the_mean_is_that_of_
     assert CrossEntropyDice(reduction=None)(truth, scores).shape == truth.shape
 
 
+@pytest.mark.parametrize("weights", [[0, 2, 3, 1], [1e-6, 2, 3, 1], [1, 1, 1, 1]])
+def test_an_image_of_no_weight_counts_in_the_mean_and_one_without_anything_to_score_does_not(
+    rng, weights
+):
+    truth, scores = random_maps(rng, shape=(4, 3, 5))
+    truth[2], truth[3] = 255, np.where(truth[3] == 255, 255, 3)  # class 3 has no weight
+    pixel_weights = np.broadcast_to(np.array(weights)[:, None, None], truth.shape)
+    arguments = (0.5, 0.5, WEIGHTS, 255)
+    images = [reference.tversky(*image, *arguments) for image in zip(truth, scores)]
+    weighted = [
+        reference.tversky(*image, *arguments, w) for *image, w in zip(truth, scores, pixel_weights)
+    ]
+    scored = [images[0] * weights[0], images[1] * weights[1]]
+    assert np.nansum(weighted) == pytest.approx(sum(scored))
+    expected = reference.mean_of_scored_images(weighted, truth, WEIGHTS, 255)
+    assert expected == pytest.approx(sum(scored) / 2)
+    settings = {"class_weights": WEIGHTS, "per_image": True}
+    loss = Dice(**settings)(truth, scores, np.array(weights))
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    weighted_mean = Dice(**settings, reduction="mean_with_sample_weight")
+    measured = float(weighted_mean(truth, scores, np.array(weights)))
+    assert measured == pytest.approx(sum(scored) / sum(weights[:2]), rel=1e-5)
+    alone = Dice(**settings, reduction=None)(truth, scores, np.array(weights))
+    np.testing.assert_allclose(ops.convert_to_numpy(alone), [*scored, 0, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_cross_entropy_without_reduction_is_the_loss_of_each_pixel_and_sum_their_sum(rng, weights):
+    truth, scores = random_maps(rng)
+    sample_weights = rng.uniform(size=truth.shape)
+    pixels = np.zeros(truth.shape)
+    for index in np.ndindex(*truth.shape):
+        if truth[index] != 255:
+            logits = scores[index].astype("float64")
+            price = sample_weights[index] * (weights or [1] * 5)[truth[index]]
+            pixels[index] = price * (np.log(np.exp(logits).sum()) - logits[truth[index]])
+    for reduction, expected in ((None, pixels), ("none", pixels), ("sum", pixels.sum())):
+        loss = CrossEntropy(class_weights=weights, reduction=reduction)
+        measured = ops.convert_to_numpy(loss(truth, scores, sample_weights))
+        np.testing.assert_allclose(measured, expected, rtol=1e-5)
+
+
+def test_unweighted_sums_and_maps_of_cross_entropy_are_those_of_pytorch(rng):
+    torch = pytest.importorskip("torch")
+    truth, scores = random_maps(rng)
+    arguments = torch.from_numpy(np.moveaxis(scores, -1, 1)), torch.from_numpy(truth)
+    for reduction in ("sum", "none"):
+        expected = torch.nn.functional.cross_entropy(
+            *arguments, ignore_index=255, reduction=reduction
+        )
+        measured = ops.convert_to_numpy(CrossEntropy(reduction=reduction)(truth, scores))
+        np.testing.assert_allclose(measured, expected.numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "mean_with_sample_weight", "sum"])
+@each(LOSSES)
+def test_what_void_pixels_weigh_changes_nothing(rng, loss, reduction):
+    loss = type(loss).from_config({**loss.get_config(), "reduction": reduction})
+    truth, scores = random_maps(rng, classes=19)
+    weights = rng.uniform(size=truth.shape)
+    expected = float(loss(truth, scores, np.where(truth == 255, 0, weights)))
+    for on_void in (100, np.inf, np.nan):
+        other = np.where(truth == 255, on_void, weights)
+        assert float(loss(truth, scores, other)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_mean_with_sample_weight_is_the_mean_weighted_by_classes_and_pixels(rng):
+    truth, scores = random_maps(rng)
+    loss = CrossEntropy(class_weights=WEIGHTS, reduction="mean_with_sample_weight")
+    expected = reference.cross_entropy(truth, scores, WEIGHTS, 255)
+    assert float(loss(truth, scores)) == pytest.approx(expected, rel=1e-5)
+    for weights in (rng.uniform(size=truth.shape), np.array([1.0, 0.5, 3.0])):
+        spread = np.broadcast_to(weights.reshape(3, *weights.shape[1:] or (1, 1)), truth.shape)
+        terms = reference.cross_entropy(truth, scores, WEIGHTS, 255, spread)
+        prices = np.array(WEIGHTS)[truth[truth != 255]]
+        mean_weight = np.average(spread[truth != 255], weights=prices)
+        measured = float(loss(truth, scores, weights))
+        assert measured == pytest.approx(terms / mean_weight, rel=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@each(LOSSES)
+def test_a_diverged_model_costs_nan_never_a_plausible_number(rng, loss, bad):
+    if "cross" in loss.name and bad == np.inf:
+        pytest.skip("its cross-entropy is infinite or NaN, as the backend has it")
+    truth, scores = random_maps(rng, classes=19, void=0)
+    for where in (slice(None), (0, 0, 0, int(truth[0, 0, 0]))):
+        diverged = scores.copy()
+        diverged[where] = bad
+        assert np.isnan(float(loss(truth, diverged)))
+        assert np.isnan(float(loss(truth, diverged, np.ones(len(truth)))))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@each(LOSSES)
+def test_sample_weights_are_understood_in_every_precision(rng, loss, dtype):
+    truth, scores = random_maps(rng, classes=19)
+    weights = rng.uniform(size=truth.shape)
+    expected = float(loss(truth, scores, weights))
+    precise = type(loss).from_config({**loss.get_config(), "dtype": dtype})
+    measured = precise(truth, scores.astype(dtype), weights)
+    if keras.backend.backend() == "tensorflow":  # elsewhere Keras computes in float32 at most
+        assert keras.backend.standardize_dtype(measured.dtype) == dtype
+    assert float(measured) == pytest.approx(expected, rel=1e-5)
+
+
 @each(LOSSES)
 def test_channels_first_is_understood(rng, loss):
     truth, scores = random_maps(rng, classes=19)
@@ -324,6 +430,15 @@ def test_class_weights_train_alike_from_arrays_and_from_tf_data(rng, kind):
 def test_weights_that_cannot_be_are_refused(weights):
     with pytest.raises(ValueError, match="finite, non-negative numbers, not all zero"):
         CrossEntropy(class_weights=weights)
+
+
+@pytest.mark.parametrize("kind", [CrossEntropy, Dice, Tversky, CrossEntropyDice])
+def test_class_weights_may_be_a_dict_by_class_id_as_those_of_keras(kind):
+    loss = kind(class_weights={1: 10, np.int64(0): 1})
+    assert loss.class_weights == [1.0, 10.0]
+    for weights in ({1: 1.0, 2: 10.0}, {"sky": 1.0, "road": 2.0}):
+        with pytest.raises(ValueError, match="keys 0 to num_classes - 1.*Received: class_weights"):
+            kind(class_weights=weights)
 
 
 def test_weights_for_another_number_of_classes_are_refused(rng):

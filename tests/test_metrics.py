@@ -201,6 +201,29 @@ def test_an_id_outside_the_classes_raises_in_eager_calls(bad, rng, kind):
         scored(truth, scores, kind)
 
 
+@each
+def test_scores_of_nan_have_no_score_except_on_void(rng, kind):
+    truth, scores = random_maps(rng)
+    truth[0, 0, 0], truth[0, 0, 1] = 0, 255
+    for where, shall_be_nan in ((slice(None), True), ((0, 0, 0, 2), True), ((0, 0, 1), False)):
+        diverged = scores.copy()
+        diverged[where] = np.nan
+        score = float(scored(truth, diverged, kind).result())
+        assert np.isnan(score) == shall_be_nan
+        first = kind(5, axis=1)
+        first.update_state(truth, np.moveaxis(diverged, -1, 1))
+        np.testing.assert_equal(float(first.result()), score)
+
+
+@each
+def test_infinite_scores_and_whole_numbers_are_scores(rng, kind):
+    truth, scores = random_maps(rng)
+    guess = scores.argmax(-1)
+    expected = float(scored(truth, scores, kind).result())
+    for other in (np.eye(5, dtype="int32")[guess], np.log(np.eye(5, dtype="float32")[guess] + 0)):
+        assert float(scored(truth, other, kind).result()) == expected
+
+
 def test_scores_for_another_number_of_classes_are_refused(rng):
     truth, scores = random_maps(rng)
     with pytest.raises(ValueError, match=r"one score a class, 6, on axis -1.*\(3, 7, 11, 5\)"):

@@ -21,6 +21,8 @@ def batches(truth):
     yield truth[..., None].astype("uint8")
     yield [truth[:2], truth[2:]]
     yield list(truth)
+    yield [list(truth[:2]), list(truth[2:])]
+    yield [[images[:2], truth[:2]], [images[2:], truth[2:]]]
     yield ((images[i : i + 2], truth[i : i + 2]) for i in (0, 2))
     tf = pytest.importorskip("tensorflow")
     yield tf.convert_to_tensor(truth)
@@ -72,6 +74,22 @@ def test_void_alone_has_no_frequencies_and_no_weights():
     assert median_frequency_weights(void, 3).tolist() == [0, 0, 0]
 
 
+def test_frequencies_of_a_pytorch_loader_are_those_of_its_labels(rng):
+    torch = pytest.importorskip("torch")
+    truth, _ = random_maps(rng, shape=(3, 5, 4))
+    images = torch.zeros(3, 3, 5, 4)
+    for labels in (truth, truth[..., None]):
+        pairs = torch.utils.data.TensorDataset(images, torch.from_numpy(labels))
+        for size in (2, None):
+            loader = torch.utils.data.DataLoader(pairs, batch_size=size)
+            if size or labels is truth:
+                measured = class_frequencies(loader, 5)
+                np.testing.assert_array_equal(measured, class_frequencies(truth, 5))
+    masks = torch.utils.data.TensorDataset(images, torch.from_numpy(truth[:, None]))
+    with pytest.raises(ValueError, match=r"labels.shape=\(2, 1, 5, 4\)"):
+        class_frequencies(torch.utils.data.DataLoader(masks, batch_size=2), 5)
+
+
 @pytest.mark.parametrize("count", [class_frequencies, median_frequency_weights])
 def test_ids_outside_the_classes_and_one_hot_masks_are_refused(count):
     with pytest.raises(ValueError, match="`labels` must hold class ids 0 to 2.*Received: id=3"):
@@ -86,10 +104,11 @@ def test_outline_weights_agree_with_all_distances_between_pixels(rng, background
     ids[:, 2, 5:8] = 255
     ids[2] = np.where(ids[2] == 255, 255, 1)  # no second object
     expected = [reference.outline_weights(m, background, 255, 7.0, 3.0) for m in ids]
-    weights = outline_weights(ids, background=background, w0=7.0, sigma=3.0)
+    settings = {"background": background, "ignore_class": 255, "w0": 7.0, "sigma": 3.0}
+    weights = outline_weights(ids, **settings)
     assert weights.dtype == "float32"
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
-    single = outline_weights(ids[0], background=background, w0=7.0, sigma=3.0)
+    single = outline_weights(ids[0], **settings)
     np.testing.assert_array_equal(single, weights[0])
 
 
@@ -107,6 +126,29 @@ def test_outline_weights_start_from_those_of_the_classes_and_weigh_void_0():
     ids = np.array([[0, 0, 0, 1, 255]])
     weights = outline_weights(ids, class_weights=[1.0, 3.0], sigma=0.1)
     np.testing.assert_allclose(weights, [[1, 1, 1, 3, 0]], atol=1e-6)
+
+
+def test_255_is_an_object_in_a_map_of_instances_and_void_in_one_of_classes():
+    ids = np.array([[254, 0, 255]])
+    np.testing.assert_allclose(outline_weights(ids, background=0)[0, 2], 1 + 10 * np.exp(-4 / 50))
+    for void in (outline_weights(ids), outline_weights(ids, background=0, ignore_class=255)):
+        assert void[0, 2] == 0
+
+
+@pytest.mark.parametrize("bad", [-1, 2, 0.5])
+def test_outline_weights_refuse_ids_that_have_no_class_weight(bad):
+    ids = np.array([[0, 1, bad, 255]])
+    with pytest.raises(ValueError, match=f"`labels` must hold class ids 0 to 1.*id={bad}"):
+        outline_weights(ids, class_weights=[1.0, 3.0])
+
+
+def test_outline_weights_understand_class_weights_as_a_dict():
+    ids = np.array([[0, 1, 1, 255]])
+    expected = outline_weights(ids, [1.0, 3.0])
+    np.testing.assert_array_equal(outline_weights(ids, {1: 3.0, 0: 1.0}), expected)
+    np.testing.assert_array_equal(outline_weights(ids.astype("float32"), [1.0, 3.0]), expected)
+    with pytest.raises(ValueError, match="keys 0 to num_classes - 1"):
+        outline_weights(ids, {1: 3.0})
 
 
 def test_outline_weights_are_sample_weights(rng):
