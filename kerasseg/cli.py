@@ -33,7 +33,8 @@ def main(arguments=None):
         command_parser.set_defaults(run=command(command_parser))
     options = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):  # a file may have a name that a terminal cannot show
-        stream.reconfigure(errors="backslashreplace")
+        if hasattr(stream, "reconfigure"):  # `io.StringIO` has none, and shows every name
+            stream.reconfigure(errors="backslashreplace")
     try:
         return options.run(options)
     except (OSError, ValueError) as error:

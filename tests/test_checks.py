@@ -110,6 +110,7 @@ ERRORS = {
         lambda x, y: (x, np.moveaxis(np.eye(3)[y], -1, 1)),
         "one-hot labels",
     ),
+    "one-hot, flattened": (lambda x, y: (x, np.eye(3)[y].reshape(2, -1, 3)), "one-hot labels"),
     "labels of another size": (
         lambda x, y: (x, y[:, :-2]),
         "different size.*is 22x32 .*its image 24x32.*nearest neighbour",
@@ -140,6 +141,18 @@ def test_labels_of_0_and_255_for_two_classes_raise_with_the_remedy(rng):
     with pytest.raises(ValueError, match=r"(?s)masks of 0 and 255.*pass `labels // 255`"):
         check_batch(images, labels * 255, 2)
     assert check_batch(images, labels, 2).findings == []
+
+
+def test_labels_of_0_and_255_with_much_void_raise_for_more_classes_too(rng):
+    images, labels = batch(rng, classes=2)
+    labels[:, :12] = 1
+    with pytest.raises(ValueError, match=r"(?s)masks of 0 and 255.*pass `labels // 255`"):
+        check_batch(images, labels * 255, 3)
+
+
+def test_one_class_is_refused_as_the_background_is_one_too(rng):
+    with pytest.raises(ValueError, match="2 at least: the background .*Received: num_classes=1"):
+        check_batch(*batch(rng, classes=2), 1)
 
 
 def test_one_error_lists_everything_that_is_wrong(rng):
@@ -372,9 +385,70 @@ def test_a_mask_of_0_and_255_among_masks_of_0_and_1_is_named(tmp_path, rng):
     folder = make_folder(tmp_path, rng, classes=2)
     path = folder / "masks" / "2.png"
     save(path, np.array(Image.open(path)) * 255)
-    assert only(check_dataset(folder), "masks of 0 and 255", "warning", path) == (
-        "255 is read as void"
-    )
+    report = check_dataset(folder)
+    (finding,) = found(report, "masks of 0 and 255")
+    assert (finding.path, finding.message) == (path, "255 can be void or a foreground")
+    (finding,) = found(report, "values that nothing explains")
+    assert re.search(r"png holds 0, 1, which are ids; .*2.png holds 0, 255,", finding.message)
+
+
+@pytest.mark.parametrize("names", [None, "glass\ncell\n"])
+@pytest.mark.parametrize("value", [1, 3])
+def test_one_stray_pixel_in_masks_of_0_and_255_blames_its_mask_alone(tmp_path, rng, value, names):
+    folder = make_folder(tmp_path, rng, classes=2)
+    for path in (folder / "masks").iterdir():
+        save(path, np.array(Image.open(path)) * 255)
+    mask = np.array(Image.open(path))
+    mask[5, 6] = value
+    save(path, mask)
+    (folder / "classes.txt").write_text(names) if names else None
+    report = check_dataset(folder)
+    (finding,) = report.errors
+    assert finding.path == path
+    assert finding.message.startswith(f"holds {value}, outside the classes (0 and 255")
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        load("folder", data_dir=folder)
+    with pytest.warns(UserWarning, match="1 of the pairs"):
+        data = load("folder", data_dir=folder, skip_damaged=True, batch_size=1)
+    assert {int(np.max(labels)) for _, labels in data.validation} == {1}
+    assert [str(path) in words for words in data.skipped] == [True]
+
+
+def test_a_value_of_one_mask_alone_is_named_with_its_mask(folder):
+    path = folder / "masks" / "2.png"
+    save(path, np.minimum(np.array(Image.open(path)), 1) * 7)
+    message = only(check_dataset(folder), "values outside the classes", "error", path)
+    assert message == "holds 7, outside the classes (0 to 2, and 255 for void)"
+    with pytest.raises(ValueError, match=f"Look first at {path}, which holds 0, 7"):
+        load("folder", data_dir=folder)
+    with pytest.warns(UserWarning, match="1 of the pairs"):
+        data = load("folder", data_dir=folder, skip_damaged=True)
+    assert [str(path) in words for words in data.skipped] == [True]
+
+
+@pytest.mark.parametrize("splits", [("",), ("train",)])
+def test_copies_that_the_drawn_validation_split_shares_with_training_are_named(
+    tmp_path, rng, splits
+):
+    folder = make_folder(tmp_path / "set", rng, pairs=10, splits=splits)
+    assert check_dataset(folder).findings == []
+    first = folder / splits[0] / "images" / "0.png"
+    for path in first.parent.iterdir():
+        path.write_bytes(first.read_bytes())
+    report = check_dataset(folder)
+    findings = found(report, "the same picture in two splits")
+    assert findings == report.findings
+    loaded = check_dataset(load("folder", data_dir=folder))
+    assert {finding.path for finding in loaded.findings} == {finding.path for finding in findings}
+    assert {split: part.pictures for split, part in report.splits.items()} == {
+        "train": 8,
+        "validation": 2,
+    }
+
+
+def test_a_split_in_place_of_the_data_set_is_refused_with_the_remedy():
+    with pytest.raises(TypeError, match="pass what `load` returns, not its `train`. Received: "):
+        check_dataset(load("digits").train)
 
 
 @pytest.mark.parametrize("way", ["resized", "jpeg"])
@@ -578,6 +652,17 @@ def test_image_values_outside_the_unit_range_are_named(folder):
     (finding,) = found(report, "image values outside [0, 1]")
     assert (finding.path, finding.message) == (path, "holds values from -1 to 300")
     assert "mode=F" in found(report, "unreadable files")[0].message
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_images_of_12_bits_in_files_of_16_are_named(folder, rng, suffix):
+    path = (folder / "images" / "2.png").with_suffix(suffix)
+    (folder / "images" / "2.png").unlink()
+    save(path, rng.integers(0, 2**16, SIZE, "uint16"))
+    assert check_dataset(folder).findings == []
+    save(path, np.resize(np.arange(0, 4096, 5, dtype="uint16"), SIZE))
+    message = only(check_dataset(folder), "nearly black images of 16 bits", "warning", path)
+    assert re.fullmatch(r"its 16 bits hold no value above \d.\d% of white", message)
 
 
 def test_constant_images_are_named(folder):

@@ -1,5 +1,6 @@
 """The command line: exit codes, one clear error, help with an example."""
 
+import io
 import subprocess
 import sys
 
@@ -16,6 +17,13 @@ def test_check_prints_the_report_and_exits_with_0_when_nothing_is_wrong(camvid_d
     assert page.startswith(f"{camvid_dir}\ntrain/ and trainannot/, as in CamVid")
     assert "Nothing is wrong." in page
     assert errors == ""  # no progress bar where nobody watches
+
+
+def test_check_prints_into_any_stream(camvid_dir, monkeypatch):
+    page = io.StringIO()
+    monkeypatch.setattr("sys.stdout", page)
+    assert cli.main(["check", str(camvid_dir)]) == 0
+    assert "Nothing is wrong." in page.getvalue()
 
 
 def test_check_exits_with_1_for_warnings(camvid_dir, capsys):

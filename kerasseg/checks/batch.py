@@ -15,7 +15,7 @@ def check_batch(images, labels, num_classes, ignore_class=255):
         images: (batch, height, width, channels) in [0, 1], or with the channels before height
             and width, if only so they fit the labels.
         labels: Class ids, (batch, height, width), or with a channel axis of one.
-        num_classes: Number of classes, void not counted.
+        num_classes: Number of classes, 2 at least: the background is one, void is none.
         ignore_class: The void id, or `None`.
 
         Both may be NumPy arrays, tensors of TensorFlow, JAX or PyTorch, or lists.
@@ -37,6 +37,11 @@ def check_batch(images, labels, num_classes, ignore_class=255):
       picture 0: holds 7, outside the classes (0 to 4, and 255 for void)
       Remedy: mend the masks, or count the classes again: ids run from 0 to num_classes - 1.
     """
+    if num_classes < 2:
+        raise ValueError(
+            "`num_classes` must be 2 at least: the background is a class, too. "
+            f"Received: num_classes={num_classes}"
+        )
     doctor = Doctor()
     images, labels = as_numpy("images", images), as_numpy("labels", labels)
     images, labels = well_shaped(doctor, images, labels, num_classes)
@@ -46,7 +51,9 @@ def check_batch(images, labels, num_classes, ignore_class=255):
         doctor.see("batch", [f"picture {i}"] * 2, image, label_map)
     classes = Classes.of_ids(num_classes, ignore_class)
     doctor.judge(classes)
-    if num_classes == 2 and doctor.seen in ({255}, {0, 255}):
+    much_void = any(part.void_share > faults.MOST_VOID for part in doctor.splits.values())
+    suspects = [{0, 255}] * much_void + [{255}, {0, 255}] * (num_classes == 2)
+    if doctor.seen in suspects:
         doctor.find(faults.ZERO_255, f"the labels hold {spoken(doctor.seen)}, and never 1")
     report = Report("batch", doctor.findings, doctor.splits, classes.names)
     if report.errors:
@@ -77,6 +84,10 @@ def in_own_range(image):
 def well_shaped(doctor, images, labels, num_classes):
     """Images with their channels last, label maps with none; empty where a shape is wrong."""
     received = f"Received: images {images.shape}, labels {labels.shape}"
+    sizes = images.shape[1:3], images.shape[2:]
+    flat = [(np.prod(size), num_classes) for size in sizes]
+    if labels.shape[1:] in flat and labels.shape[1:] not in sizes:
+        labels = labels[:, :, None]
     if labels.ndim == 4 and 1 in (labels.shape[-1], labels.shape[1]):
         labels = labels.squeeze(-1 if labels.shape[-1] == 1 else 1)
     one_hot = labels.ndim == 4 and num_classes in (labels.shape[-1], labels.shape[1])

@@ -3,6 +3,7 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from kerasseg.checks.doctor import Classes, Doctor, is_fraction, out_of_range
 from kerasseg.checks.measures import measure_image, measure_labels
 from kerasseg.checks.report import Finding, Report, Statistics
 
-MOST_SHADES = 256  # of a mask; a photograph among the masks holds more
+DARK = 1 / 8  # of white; 12 bits in files of 16 reach half of it
 
 
 def check_dataset(data, colours=None):
@@ -25,13 +26,15 @@ def check_dataset(data, colours=None):
 
     Args:
         data: The path of a folder, or a `kerasseg.datasets.Dataset`, whose pictures are taken as
-            its source has them, neither resized nor augmented.
+            its source has them, neither resized nor augmented. A folder without a validation split
+            is looked at as `load` splits it where no pair is left out.
         colours: {name: (red, green, blue)} of a folder whose masks are colours, as in `load`.
 
     Returns:
         A `Report`: `print` it.
 
     Raises:
+        TypeError: neither a path nor a `Dataset`.
         FileNotFoundError: a folder that is not there or holds no images.
         ValueError: a folder in which it is not clear what is an image, a mask or a split, or
             with a damaged table of classes.
@@ -44,6 +47,11 @@ def check_dataset(data, colours=None):
     """
     if isinstance(data, (str, os.PathLike)):
         return check_folder(data, colours)
+    if not hasattr(data, "source"):
+        raise TypeError(
+            "`data` must be the path of a folder or a kerasseg.datasets.Dataset, all of it: pass "
+            f"what `load` returns, not its `train`. Received: data of type {type(data).__name__}"
+        )
     return check_source(data.source)
 
 
@@ -79,6 +87,7 @@ def file_name(record):
 
 
 def check_folder(path, colours=None):
+    from kerasseg.datasets import files
     from kerasseg.datasets import folder as folders
 
     folder = folders.find(path, colours)
@@ -86,39 +95,48 @@ def check_folder(path, colours=None):
     for paths, fault, message in (
         (folder.unpaired_images, faults.NO_MASK, "no mask has its name"),
         (folder.unpaired_masks, faults.NO_IMAGE, "no image has its name"),
+        (folder.unlisted_images, faults.NOT_LISTED, "stands in no list, and is not read"),
         (folder.other_files, faults.NO_PICTURE, "is none, and is not read"),
     ):
         for unused in paths:
             doctor.find(fault, message, unused)
+    measure = partial(measure_pair, colours=folder.colours)
     palettes = {}  # {what a palette shows: the first mask with it}
-    for split, pairs in folder.splits.items():
+    for split, pairs in files.with_validation(folder.splits).items():
         doctor.splits[split] = Statistics()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            measured = progress(pool.map(measure_pair, pairs), split, len(pairs))
+            measured = progress(pool.map(measure, pairs), split, len(pairs))
             for (image, labels, palette, findings), pair in zip(measured, pairs):
                 doctor.see(split, pair, image, labels)
                 doctor.findings += findings
                 palettes.setdefault(tuple(palette.items()), pair[1])
     classes, kind = recognised(folder, doctor, palettes)
     doctor.judge(classes)
-    if len(classes.names) == 2 and kind != "colours":
-        meaning = "void" if classes.ids[255] is None else classes.names[1]
+    if len(classes.names) in (0, 2) and kind != "colours":
+        meaning = "can be void or a foreground"
+        if classes.names:
+            foreground = classes.names[1]
+            meaning = f"is read as {'void' if classes.ids[255] is None else foreground}"
         for (values, _), paths in doctor.maps.items():
             if set(values) == {0, 255}:
                 for mask in paths:
-                    doctor.find(faults.ZERO_255_FILES, f"255 is read as {meaning}", mask)
+                    doctor.find(faults.ZERO_255_FILES, f"255 {meaning}", mask)
     layout = f"{folder.layout}; masks of {kind}" if kind else folder.layout
     return Report(folder.path, doctor.findings, doctor.splits, classes.names, layout)
 
 
-def measure_pair(pair):
+def measure_pair(pair, colours=None):
     """`(Image, Labels, palette, findings)` of an image file and a mask file; `None`s on failure."""
     from kerasseg.datasets import files
 
     image_path, mask_path = pair
     image, labels, palette, findings = None, None, {}, []
     try:
-        image = measure_image(files.read_image(image_path))
+        picture = files.decode(image_path)
+        image = measure_image(files.pixels_of(picture, image_path))
+        if picture.mode.startswith("I;16") and image.high.max() < DARK:
+            message = f"its 16 bits hold no value above {image.high.max():.1%} of white"
+            findings.append(Finding(*faults.DARK, message, image_path))
     except ValueError as error:
         findings.append(Finding(*faults.UNREADABLE, without_path(error, image_path), image_path))
         with suppress(ValueError):
@@ -127,7 +145,7 @@ def measure_pair(pair):
                 findings.append(Finding(*faults.OUTSIDE_UNIT, message, image_path))
     fault = faults.UNREADABLE
     try:
-        picture = files.decode(mask_path, exact=True)
+        picture = files.by_colours(files.decode(mask_path, exact=True), colours)
         fault = faults.NO_IDS
         in_floats = picture.mode == "F"
         values = np.asarray(picture) if in_floats else files.values_of(picture, mask_path)
@@ -146,30 +164,29 @@ def recognised(folder, doctor, palettes):
         check_palettes(folder, {mask: dict(palette) for palette, mask in palettes.items()})
     except ValueError as error:
         doctor.find(faults.UNKNOWN, without_path(error, folder.path))
-    whole = {value for value in doctor.seen if not is_fraction(value)}
-    clean = {
-        value
-        for values, soft in doctor.maps
-        if not soft and len(values) <= MOST_SHADES
-        for value in values
+    values = {
+        mask: set(held)
+        for (held, _), masks in doctor.maps.items()
+        for mask in masks
+        if not any(map(is_fraction, held))
     }
-    unclear = ""
-    for values in filter(None, (whole, clean & whole)):  # what odd masks hide, others may tell
-        try:
-            masks = recognise(folder, values)
-        except ValueError as error:
-            unclear = unclear or without_path(error, folder.path)
-        else:
-            ids = {value: None if i == VOID else i for value, i in masks.ids.items()}
-            return Classes(ids, masks.class_names), masks.kind
+    if not values:
+        return Classes({}, ()), ""
+    try:
+        masks = recognise(folder, values, tolerant=True)
+    except ValueError as error:
+        unclear = without_path(error, folder.path)
+    else:
+        ids = {value: None if i == VOID else i for value, i in masks.ids.items()}
+        return Classes(ids, masks.class_names), masks.kind
     one_hot = any(
         doctor.seen <= {(level, 0, 0), (0, level, 0), (0, 0, level)} for level in (1, 255)
     )
-    if unclear and one_hot:
+    if one_hot:
         for paths in doctor.maps.values():
             for mask in paths:
                 doctor.find(faults.ONE_HOT, "holds one channel for each of three classes", mask)
-    elif unclear:
+    else:
         doctor.find(faults.UNKNOWN, unclear)
     return Classes({}, ()), ""
 

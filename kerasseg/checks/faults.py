@@ -21,6 +21,11 @@ UNREADABLE = Fault(
 NO_MASK = Fault("error", "images without a mask", "add the mask, or remove the image.")
 NO_IMAGE = Fault("error", "masks without an image", "add the image, or remove the mask.")
 NO_PICTURE = Fault("warning", "files that are no pictures", "move them away, or save them as PNG.")
+NOT_LISTED = Fault(
+    "warning",
+    "images that no list names",
+    "add them and their masks to the list of their split, or move them away.",
+)
 SHAPES = Fault(
     "error",
     "arrays of the wrong shape",
@@ -78,6 +83,11 @@ OUTSIDE_UNIT = Fault(
     "error",
     "image values outside [0, 1]",
     "divide 8-bit images by 255; bring images in [-1, 1] back by `(images + 1) / 2`.",
+)
+DARK = Fault(
+    "warning",
+    "nearly black images of 16 bits",
+    "cameras of 10 or 12 bits leave the upper bits of 16 empty: multiply the values by 64 or 16.",
 )
 CONSTANT = Fault("warning", "constant images", "one colour teaches nothing: look at the picture.")
 TWO_SPLITS = Fault(

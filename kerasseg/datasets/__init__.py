@@ -4,12 +4,12 @@ from numbers import Integral
 
 import numpy as np
 
-from kerasseg.datasets import camvid, cityscapes, corruptions, digits, folder, from_tfds, pets
+from kerasseg.datasets import camvid, cityscapes, corruptions, digits, folder, pets, street_scenes
 from kerasseg.datasets.dataset import Dataset, Source
 
 SOURCES = {
     "digits": digits.source,
-    "street_scenes": from_tfds.street_scenes_source,
+    "street_scenes": street_scenes.source,
     "mnist": digits.mnist_source,
     "fashion_mnist": digits.fashion_mnist_source,
     "oxford_iiit_pet": pets.source,

@@ -1,6 +1,7 @@
 """CamVid: road scenes from a driving car (Brostow et al. 2008), in SegNet's eleven classes."""
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,8 @@ def source(data_dir, skip_damaged=False, **_):
 
     `data_dir` holds `train/` and `trainannot/`, `val/` and `valannot/`, and perhaps `test/` and
     `testannot/`; images are paired with their label maps by the lists `train.txt`, `val.txt` and
-    `test.txt` where they exist, else by stem. Ids 0 to 10 are the classes, 11 is void, which
+    `test.txt` where they exist, else by stem. No list may name a file that it or another names; a
+    warning shows the pictures that stand in none. Ids 0 to 10 are the classes, 11 is void, which
     becomes 255. Every file is read once before anything else happens.
     """
     if data_dir is None:
@@ -68,9 +70,19 @@ def find(data_dir, needed=("train", "validation")):
         elif split in needed or Path(data_dir, name).is_dir():
             folders[split] = Path(data_dir, name), Path(data_dir, f"{name}annot")
     found = files.pair_by_stem(data_dir, folders, "train/ and trainannot/, as in CamVid")
+    splits = {**found.splits, **lists}
+    used = Counter(path for pairs in splits.values() for pair in pairs for path in pair)
+    twice = [path for path in used if used[path] > 1]
+    if twice:
+        raise ValueError(
+            f"{data_dir}: the lists name {twice[0]} twice. Expected each file once, in one split."
+        )
+    known = {*used, *found.unpaired_images}
+    listed = {image.parent for pairs in lists.values() for image, _ in pairs}
     return dataclasses.replace(
         found,
-        splits={**found.splits, **lists},
+        splits=splits,
+        unlisted_images=tuple(p for p in files.pictures_in(listed) if p not in known),
         class_names=CLASS_NAMES,
         colours=tuple(map(tuple, COLOURS.tolist())),
         masks=MASKS,

@@ -1,7 +1,10 @@
 """Ways to spoil a picture, so that a network can learn to mend it.
 
+    from kerasseg import datasets, metrics, models
+    from kerasseg.datasets import corruptions
+
     data = datasets.load("digits", corruption=corruptions.noise(0.4))
-    model = models.conv_autoencoder(data.image_shape)
+    model = models.dense_autoencoder(data.image_shape)
     model.compile("adam", "binary_crossentropy", metrics=[metrics.PSNR()])
     model.fit(data.train, validation_data=data.validation, epochs=10)
 

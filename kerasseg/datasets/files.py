@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from PIL import ImageOps
+from PIL import Image, ImageOps
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -44,6 +44,7 @@ class Folder:
         splits: {"train", "validation", "test", where there are such: [(image path, mask path)]};
             {"all": ...} for a folder without splits.
         unpaired_images, unpaired_masks: Paths of pictures without a partner.
+        unlisted_images: Paths of pictures that lie in a split but not in its list.
         other_files: Paths among the images and the masks that are no pictures.
         class_names: In the order of the ids, with a void name where void has its place; `None`
             if not told.
@@ -57,6 +58,7 @@ class Folder:
     unpaired_images: tuple = ()
     unpaired_masks: tuple = ()
     other_files: tuple = ()
+    unlisted_images: tuple = ()
     class_names: tuple | None = None
     colours: tuple | None = None
     masks: Masks | None = None
@@ -106,6 +108,12 @@ def by_stem(folder, other_files):
     return found
 
 
+def pictures_in(folders):
+    """The paths of the pictures in folders, without those in inner ones, in order."""
+    paths = (path for folder in sorted(folders) for path in sorted(folder.iterdir()))
+    return [path for path in paths if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
+
+
 def files_below(folder, other_files):
     """The paths of all files that are not hidden, in order; links to folders are followed once."""
 
@@ -153,15 +161,20 @@ def pair_by_list(list_file):
 
 
 def read_image(path):
-    """The picture, uint8 (height, width, 3), as a viewer shows it: turned by its EXIF tag.
-
-    16 bits a channel become 8, grey becomes RGB, and an alpha channel is dropped, which leaves
-    the colours that are stored under it.
+    """`pixels_of` a file.
 
     Raises:
         ValueError: a file that cannot be read, with its path and the reason.
     """
-    picture = decode(path)
+    return pixels_of(decode(path), path)
+
+
+def pixels_of(picture, path):
+    """The picture, uint8 (height, width, 3), as a viewer shows it: turned by its EXIF tag.
+
+    16 bits a channel become 8, grey becomes RGB, and an alpha channel is dropped, which leaves
+    the colours that are stored under it.
+    """
     if picture.mode.startswith("I;16"):  # `convert` would clip 16 bits to white
         grey = (np.asarray(picture) // 257).astype("uint8")
         return np.repeat(grey[..., None], 3, axis=-1)
@@ -172,18 +185,34 @@ def read_image(path):
     return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
-def read_mask(path):
+def read_mask(path, colours=None):
     """The values of a mask, uint8 (height, width), or its colours, uint8 (height, width, 3).
 
-    A palette image gives its indices; colours that are all grey give one channel; an alpha
-    channel is dropped; an EXIF tag turns the mask as it turns an image. White in a mask of 1 bit
-    or of 0 and 65535 is 255.
+    A palette image gives its indices, or, where a table names all its colours, their places in
+    the table, `colours`, which are ids whatever the indices were. Colours that are all grey give
+    one channel; an alpha channel is dropped; an EXIF tag turns the mask as it turns an image.
+    White in a mask of 1 bit or of 0 and 65535 is 255.
 
     Raises:
         ValueError: a file that cannot be read, or values that are no whole numbers from 0 to
             255, with the path.
     """
-    return values_of(decode(path, exact=True), path)
+    return values_of(by_colours(decode(path, exact=True), colours), path)
+
+
+def by_colours(picture, colours=None):
+    """A palette image with the places of its colours in a table as values, if all stand there.
+
+    Index 255 may be void, which needs no colour. Any other picture comes back as it is.
+    """
+    palette = palette_of(picture, distinct(np.asarray(picture))) if picture.mode == "P" else {}
+    table = {colour: i for i, colour in enumerate(colours or ())}
+    places = {i: table[colour] for i, colour in palette.items() if colour in table}
+    if not places or not palette.keys() - {VOID} <= places.keys():
+        return picture
+    ids = np.arange(256, dtype="uint8")
+    ids[list(places)] = list(places.values())
+    return Image.fromarray(ids[np.asarray(picture)])
 
 
 def values_of(picture, path):
@@ -252,10 +281,10 @@ class Scan(NamedTuple):
     palette: dict
 
 
-def scan(pair):
+def scan(pair, colours=None):
     """Reads a pair. Damage, or a mask of another size than its image, raises `ValueError`."""
     image_path, mask_path = pair
-    image, picture = read_image(image_path), decode(mask_path, exact=True)
+    image, picture = read_image(image_path), by_colours(decode(mask_path, exact=True), colours)
     mask = values_of(picture, mask_path)
     check_sizes(image, image_path, mask, mask_path)
     values = distinct(mask)
@@ -281,7 +310,7 @@ def check_sizes(image, image_path, mask, mask_path):
         )
 
 
-def scan_all(pairs, skip_damaged):
+def scan_all(pairs, colours, skip_damaged):
     """({pair: its `Scan`}, [what is wrong with the other pairs]), read in parallel.
 
     It runs before the first epoch, so that nothing is lost in the middle of one. Without
@@ -290,12 +319,14 @@ def scan_all(pairs, skip_damaged):
 
     def attempt(pair):
         try:
-            return scan(pair)
+            return scan(pair, colours)
         except ValueError as error:
+            if not skip_damaged:
+                raise
             return error
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(attempt if skip_damaged else scan, pairs))
+        results = list(pool.map(attempt, pairs))
     scans = {pair: result for pair, result in zip(pairs, results) if isinstance(result, Scan)}
     return scans, [str(result) for result in results if isinstance(result, ValueError)]
 
@@ -322,10 +353,20 @@ def label_map_source(folder, skip_damaged=False):
             f"used: {shown(folder.other_files)}",
             stacklevel=2,
         )
+    if folder.unlisted_images:
+        warnings.warn(
+            f"{len(folder.unlisted_images)} of the images in {folder.path} stand in no list and "
+            f"are not used: {shown(folder.unlisted_images)}",
+            stacklevel=2,
+        )
     pairs = list(chain(*folder.splits.values()))
     skipped = missing_partners(folder, len(pairs), skip_damaged)
-    scans, damaged = scan_all(pairs, skip_damaged)
-    masks = masks_of(folder, scans)
+    scans, damaged = scan_all(pairs, folder.colours, skip_damaged)
+    if not scans:
+        raise ValueError(f"{folder.path} has no pair that can be used.")
+    check_palettes(folder, {mask: scan.palette for (_, mask), scan in scans.items()})
+    values = {mask: scan.values for (_, mask), scan in scans.items()}
+    masks = recognise(folder, values, tolerant=skip_damaged)
     faults = {pair: masks.fault(scan.values, pair[1]) for pair, scan in scans.items()}
     outside = [fault for fault in faults.values() if fault]
     if outside and not skip_damaged:
@@ -341,10 +382,12 @@ def label_map_source(folder, skip_damaged=False):
         split: [pair for pair in pairs if pair in scans and not faults[pair]]
         for split, pairs in folder.splits.items()
     }
+    check_counts(folder.path, usable)
     sizes = {scans[pair].size for pair in chain(*usable.values())}
+    size = sizes.pop() if len(sizes) == 1 else (None, None)
     return Source(
-        splits=with_validation(folder.path, usable),
-        read=partial(read_pair, masks=masks, size=sizes.pop() if len(sizes) == 1 else (None, None)),
+        splits={split: records(pairs) for split, pairs in with_validation(usable).items()},
+        read=partial(read_pair, masks=masks, colours=folder.colours, size=size),
         targets=("label", "image"),
         class_names=masks.class_names,
         colours=masks.colours,
@@ -371,20 +414,7 @@ def missing_partners(folder, paired, skip_damaged):
     return faults
 
 
-def masks_of(folder, scans):
-    """The `Masks` of a folder; where they are not clear, the error names the oddest mask."""
-    if not scans:
-        raise ValueError(f"{folder.path} has no pair that can be used.")
-    check_palettes(folder, {mask: scan.palette for (_, mask), scan in scans.items()})
-    try:
-        return recognise(folder, set().union(*(scan.values for scan in scans.values())))
-    except ValueError as error:
-        (_, mask), scan = max(scans.items(), key=lambda item: len(item[1].values))
-        raise ValueError(f"{error} Most values, {len(scan.values)}, are in {mask}.") from None
-
-
-def with_validation(path, splits):
-    """{split: records}; without a validation split, one is drawn from the training pairs."""
+def check_counts(path, splits):
     for split, pairs in splits.items():
         least = 1 if "validation" in splits or split == "test" else 2
         if len(pairs) < least:
@@ -392,11 +422,18 @@ def with_validation(path, splits):
                 f"{path}: expected at least {least} usable pairs of images and masks. "
                 f"Received: {len(pairs)} in {split!r}"
             )
-    splits = {split: records(pairs) for split, pairs in splits.items()}
-    if "validation" not in splits:
-        train = splits.pop("all" if "all" in splits else "train")
-        splits["train"], splits["validation"] = seeded_split(train, VALIDATION)
-    return splits
+
+
+def with_validation(splits):
+    """{split: pairs}; without a validation split, one is drawn from two training pairs or more."""
+    drawn_from = "all" if "all" in splits else "train"
+    pairs = splits[drawn_from]
+    if "validation" in splits or len(pairs) < 2:
+        return splits
+    parts = seeded_split(tf.data.Dataset.range(len(pairs)), VALIDATION)
+    train, validation = ([pairs[i] for i in part.as_numpy_iterator()] for part in parts)
+    others = {split: pairs for split, pairs in splits.items() if split != drawn_from}
+    return {"train": train, "validation": validation, **others}
 
 
 def records(pairs):
@@ -409,7 +446,7 @@ def records(pairs):
     )
 
 
-def read_pair(record, masks, size=(None, None)):
+def read_pair(record, masks, colours=None, size=(None, None)):
     """{"image", "label"} of one record, inside a `tf.data` pipeline, of `size` where known.
 
     What changed since the files were first read is an error here.
@@ -417,7 +454,7 @@ def read_pair(record, masks, size=(None, None)):
 
     def read(*paths):
         image_path, mask_path = map(os.fsdecode, paths)
-        image, mask = read_image(image_path), read_mask(mask_path)
+        image, mask = read_image(image_path), read_mask(mask_path, colours)
         check_sizes(image, image_path, mask, mask_path)
         return image, masks.to_ids(mask, mask_path)
 

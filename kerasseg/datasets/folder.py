@@ -39,10 +39,11 @@ def source(data_dir, colours=None, skip_damaged=False, **_):
     bits, and the EXIF tag turns them.
 
     Masks hold ids (0, 1, 2, ..., and 255 for void), 0 and 255 (background and foreground), or
-    colours. What the classes are called stands in `data_dir`:
+    colours; all masks of a set the same. Of a palette image the colours count if a table has them
+    all, else the indices. What the classes are called stands in `data_dir`:
 
-    - `classes.txt`: one name a line, in the order of the ids; `name red green blue` gives colours
-      too;
+    - `classes.txt`: one name a line, in the order of the ids; `name red green blue` or `red green
+      blue name`, with spaces or commas, gives colours too;
     - `colours.json`: `{"road": [128, 64, 128], ...}`, in the order of the ids.
 
     The argument `colours` goes before both. A name such as void, ignore or unlabelled makes its
@@ -151,13 +152,21 @@ def read_classes(path):
     """[(name, colour or `None`)] of a text file, one class a line."""
     rows = []
     for number, line in enumerate(read_text(path).rstrip().splitlines(), start=1):
-        words = line.split()
+        words = line.replace(",", " ").split()
         if not words:
             raise ValueError(f"{path}, line {number} is empty: expected a class name.")
-        if len(words) > 3 and all(word.isdecimal() for word in words[-3:]):
-            rows.append((" ".join(words[:-3]), tuple(map(int, words[-3:]))))
-        else:
-            rows.append((" ".join(words), None))
+        name, colour = words, None
+        for before, after in ((words[:-3], words[-3:]), (words[3:], words[:3])):
+            if before and all(word.isdecimal() for word in after):
+                name, colour = before, tuple(map(int, after))
+                break
+        if name[0].rstrip(":;.").isdecimal():
+            raise ValueError(
+                f"{path}, line {number}: expected a name, without a number before it, as the order "
+                f'of the lines gives the ids, or a name and its colour, "road 128 64 128". '
+                f"Received: {line!r}"
+            )
+        rows.append((" ".join(name if colour else line.split()), colour))
     return rows
 
 

@@ -1,12 +1,6 @@
 """Sets that TensorFlow Datasets prepares."""
 
-import tensorflow as tf
 import tensorflow_datasets as tfds
-
-from kerasseg.datasets import street_scenes
-from kerasseg.datasets.dataset import Source
-
-SPLITS = ("train", "validation", "test")
 
 
 def prepared(name, data_dir, download):
@@ -48,30 +42,3 @@ def encoded_records(builder, split, names):
 def decode(record, builder, names):
     """The pictures of an encoded record, in this order."""
     return [builder.info.features[name].decode_example(record[name]) for name in names]
-
-
-def street_scenes_source(*, data_dir, **_):
-    """Drawn streets, 192x256x3: 480 for training, 96 for validation, 96 for test.
-
-    They are drawn on first use, in about half a minute, and kept in `data_dir`, which is TensorFlow
-    Datasets' own folder by default. Nothing is downloaded.
-    """
-    builder = prepared("street_scenes", data_dir, download=True)
-    return Source(
-        splits={split: records(builder, split) for split in SPLITS},
-        read=read_scene,
-        targets=("label", "image", "instances", "depth"),
-        class_names=street_scenes.CLASS_NAMES,
-        colours=street_scenes.COLOURS,
-        ignore_class=street_scenes.VOID,
-        augmentable=True,
-    )
-
-
-def read_scene(scene):
-    return {
-        "image": scene["image"],
-        "label": scene["label"][..., 0],
-        "instances": tf.cast(scene["instances"][..., 0], tf.int32),
-        "depth": tf.cast(scene["depth"], tf.float32) / 100,  # centimetres to metres
-    }

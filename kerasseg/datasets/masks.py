@@ -3,14 +3,17 @@
 A value is a grey one, 0 to 255, or a colour that is not grey, (red, green, blue).
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from PIL import Image
 
 VOID = 255
 VOID_NAMES = ("void", "ignore", "ignored", "unlabelled", "unlabeled")
+BINARY = "background", "foreground"  # the classes of 0 and 255, where no names are told
 MOST_CLASSES = 254
 OUTSIDE = 254  # in a table of class ids: no class
 GREY = 0x010101  # times a grey value: the number of its colour
@@ -85,16 +88,18 @@ class Masks:
         return f"ids: {span(classes)}" + (f", and {' or '.join(void)} for void" if void else "")
 
 
-def recognise(folder, values):
-    """What the masks of a folder hold, from all the values in them.
+def recognise(folder, maps, tolerant=False):
+    """What the masks of a folder hold, from the values in each of them.
 
-    Where the folder's classes are told, the reading that explains most of the values is taken;
-    what it leaves unexplained is for `Masks.fault` to name. Else the values must be ids without
-    a gap, 0, 1, 2, ... (and 255 for void), or 0 and 255, background and foreground.
+    Where the folder's classes are told, the reading that explains most masks is taken; what it
+    leaves unexplained is for `Masks.fault` to name. Else the values must be ids without a gap, 0,
+    1, 2, ... (and 255 for void), or 0 and 255, background and foreground.
 
     Args:
         folder: A `Folder`; its `path`, `masks`, `class_names` and `colours` count.
-        values: Every value of every mask, as `distinct` gives them.
+        maps: {path of a mask: its values, as `distinct` gives them}, one mask at least.
+        tolerant: Whether, where no classes are told, a few masks may hold other values, which
+            then are for `Masks.fault` to name, too.
 
     Returns:
         The `Masks`.
@@ -104,31 +109,35 @@ def recognise(folder, values):
     """
     if folder.masks is not None:
         return folder.masks
-    values = {plain(value) for value in values}
+    maps = {path: set(map(plain, values)) for path, values in maps.items()}
+    values = set().union(*maps.values())
+    odd = oddest(maps)
     found = f"Found: {shown(in_order(values))}."
-    if folder.colours is None and any(isinstance(value, tuple) for value in values):
+    look = f"Look first at {odd}, which holds {shown(in_order(maps[odd]))}."
+    coloured = [held for held in maps.values() if any(isinstance(value, tuple) for value in held)]
+    if folder.colours is None and 2 * len(coloured) >= len(maps):
         raise ValueError(
             f"{folder.path}: the masks hold colours, and nothing says which class each one is. "
             f'{found} Pass `colours`, {{"road": (128, 64, 128), ...}} in the order of the ids, or '
-            f"save the same as {folder.path}/colours.json. {IN_BETWEEN}"
+            f"save the same as {folder.path}/colours.json. {IN_BETWEEN} {look}"
         )
-    names = folder.class_names or names_by_values(values)
+    names = folder.class_names or names_by_values(maps, tolerant)
     if names is None:
         raise ValueError(
             f"{folder.path}: the values of the masks are neither ids without a gap (0, 1, 2, ..., "
             f"and 255 for void) nor 0 and 255. {found} If some classes never occur, name all "
             f"classes in {folder.path}/classes.txt, one a line in the order of the ids. If every "
             f'value is a class of its own, pass `colours`, {{"road": (50, 50, 50), ...}}. '
-            f"{IN_BETWEEN}"
+            f"{IN_BETWEEN} {look}"
         )
-    classes = [name for name in names if not is_void(name)]
     colours = folder.colours or voc_colours(len(names))
     readings = [reading("ids", range(len(names)), names, colours)]
-    if len(classes) == len(names) == 2 and values == {0, 255}:
-        readings = [reading("binary 0/255", (0, 255), names, colours)]
+    two_names = folder.class_names or BINARY
+    if len(two_names) == 2 and not any(map(is_void, two_names)) and {0, VOID} <= values:
+        readings.insert(0, reading("binary 0/255", (0, 255), two_names, colours))
     if folder.colours is not None:
         readings.insert(0, reading("colours", map(plain, colours), names, colours))
-    best = max(readings, key=lambda masks: len(values & masks.ids.keys()))
+    best = most_fitting(readings, maps, folder)
     if best.kind == "ids" and values | {0} == {0, VOID} and VOID in best.ids:
         raise ValueError(
             f"{folder.path}: 255 in the masks can be void or a foreground. {found} Masks of 0 and "
@@ -138,14 +147,59 @@ def recognise(folder, values):
     return best
 
 
-def names_by_values(values):
-    """Names for the classes of ids without a gap or of 0 and 255; `None` for other values."""
-    ids = values - {VOID}
-    if values == {0, 255}:
-        return "background", "foreground"
-    if 2 <= len(ids) <= MOST_CLASSES and ids == set(range(len(ids))):
-        return tuple(f"class {i}" for i in range(len(ids)))
+def most_fitting(readings, maps, folder):
+    """The reading that most masks ask for; `ValueError` where others contradict it.
+
+    A mask asks for the first reading that explains all its values, unless it is all one to it:
+    0 and 255 ask for a foreground, 0 and 1 for ids, 0 alone for nothing. Where 255 stands beside
+    ids in one mask, it is void in masks of 0 and 255 too.
+    """
+    votes = {masks: [] for masks in readings}
+    for path, held in maps.items():
+        fitting = [masks for masks in readings if held <= masks.ids.keys()]
+        if fitting and len({tuple(map(masks.ids.get, held)) for masks in readings}) > 1:
+            votes[fitting[0]].append(path)
+    values = set().union(*maps.values())
+    best = max(readings, key=lambda masks: (len(votes[masks]), len(values & masks.ids.keys())))
+    settled = set().union(*(maps[path] for path in votes[best]))
+    for other in readings:
+        for path in votes[other]:
+            held = in_order(maps[path])
+            doubtful = [v for v in held if best.ids.get(v, OUTSIDE) != other.ids[v]]
+            if maps[path] <= best.ids.keys() and not settled.issuperset(doubtful):
+                raise ValueError(
+                    f"{folder.path}: the masks can be read in two ways. {votes[best][0]} holds "
+                    f"{shown(in_order(maps[votes[best][0]]))}, which are {best.kind}; {path} holds "
+                    f"{shown(held)}, which are {other.kind}, or {shown(doubtful)} is void. Save "
+                    f"all masks alike; or, if it is void, name the classes and void after them in "
+                    f"{folder.path}/classes.txt."
+                )
+    return best
+
+
+def names_by_values(maps, tolerant):
+    """Names for the classes of ids without a gap or of 0 and 255; `None` for other values.
+
+    If `tolerant`, masks with values that few masks hold do not count, so long as most are left.
+    """
+    counts = Counter(chain.from_iterable(maps.values()))
+    for few in (0, *sorted(set(counts.values()))) if tolerant else (0,):
+        common = [held for held in maps.values() if min(map(counts.get, held)) > few]
+        if 2 * len(common) <= len(maps):
+            break
+        values = set().union(*common)
+        ids = values - {VOID}
+        if values == {0, VOID}:
+            return BINARY
+        if 2 <= len(ids) <= MOST_CLASSES and ids == set(range(len(ids))):
+            return tuple(f"class {i}" for i in range(len(ids)))
     return None
+
+
+def oddest(maps):
+    """The path of the mask with the rarest value; of several such masks, that of most values."""
+    counts = Counter(chain.from_iterable(maps.values()))
+    return max(maps, key=lambda path: (-min(map(counts.get, maps[path])), len(maps[path])))
 
 
 def reading(kind, values, names, colours):
@@ -169,7 +223,8 @@ def check_palettes(folder, palettes):
     """Raises `ValueError` where palette images show that their indices are no class ids.
 
     Tools that save colours as a palette number them as they come: then an index has one colour
-    in one mask and another in the next, or the colour of another class of the table.
+    in one mask and another in the next, or the colour of another class of the table. Palettes of
+    which the table has all colours are no concern of this: `files.by_colours` reads them.
 
     Args:
         palettes: {path of a mask: {index: (red, green, blue)}}.

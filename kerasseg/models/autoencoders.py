@@ -185,7 +185,7 @@ def vae(
 
 
 def crop_to(image, x):
-    """The middle of `x`, as large as the image, which a decoder does without if its size is fixed."""
+    """The middle of `x`, as large as the image; without the image itself if sizes are fixed."""
     sizes, targets = (spatial_shape(y.shape[1:]) for y in (x, image))
     if None in sizes + targets:
         return CenterCropLike(name="crop")(x, image)

@@ -114,8 +114,8 @@ def dilatednet(
 
     Faithful: no padding but the mirror in front; a position of fc7 sees 380 pixels; the context
     module starts as an identity (the large one with a little noise), since the paper found that it
-    does not train from random weights. The front end has 134,346,581 parameters for 21 classes, 141,149,720 with the
-    large context, and 134,313,443 for 11 classes with the basic one.
+    does not train from random weights. The front end has 134,346,581 parameters for 21 classes,
+    141,149,720 with the large context, and 134,313,443 for 11 classes with the basic one.
 
     Deviates: any size, mirrored to a multiple of 8 and cropped back. The context module pads each
     convolution with zeros, as the released nets with the basic module do; the one with the large

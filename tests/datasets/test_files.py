@@ -1,12 +1,13 @@
 """Damaged and wrong files are stopped with one clear error before any training starts."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from kerasseg import datasets
+from kerasseg import check_dataset, datasets
 from kerasseg.datasets import files
 
 
@@ -128,9 +129,52 @@ def test_pictures_of_several_sizes_need_an_image_size(camvid_dir):
     assert load(camvid_dir, image_size=(4, 6)).image_shape == (4, 6, 3)
 
 
+def write_list(folder, split, names):
+    lines = [f"{split}/{name} {split}annot/{name}" for name in names]
+    (folder / f"{split}.txt").write_text("\n".join(lines))
+
+
+def test_images_that_no_list_names_are_listed_in_a_warning_and_by_the_doctor(camvid_dir):
+    names = [path.name for path in sorted((camvid_dir / "train").iterdir())]
+    write_list(camvid_dir, "train", names[2:])
+    first, second = (camvid_dir / "train" / name for name in names[:2])
+    with pytest.warns(
+        UserWarning, match=f"2 of the images .* stand in no list .*{first}, {second}"
+    ):
+        load(camvid_dir)
+    report = check_dataset(camvid_dir)
+    assert [finding.path for finding in report.findings] == [first, second]
+    assert report.exit_code == 1
+
+
+def test_a_file_that_the_lists_name_twice_is_refused(camvid_dir):
+    names = [path.name for path in sorted((camvid_dir / "train").iterdir())]
+    write_list(camvid_dir, "train", [*names, names[4]])
+    with pytest.raises(ValueError, match=f"the lists name {camvid_dir}/train/{names[4]} twice"):
+        load(camvid_dir)
+    write_list(camvid_dir, "train", names)
+    line = f"train/{names[3]} trainannot/{names[3]}"
+    (camvid_dir / "val.txt").write_text(line)
+    with pytest.raises(ValueError, match=f"{names[3]} twice. Expected each file once, in one spl"):
+        load(camvid_dir)
+
+
+def test_lists_may_share_one_folder(camvid_dir):
+    names = [path.name for path in sorted((camvid_dir / "train").iterdir())]
+    write_list(camvid_dir, "train", names[2:])
+    lines = [f"train/{name} trainannot/{name}" for name in names[:2]]
+    (camvid_dir / "val.txt").write_text("\n".join(lines))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = load(camvid_dir)
+    assert [len(data.source.splits[s]) for s in ("train", "validation")] == [8, 2]
+
+
 def test_published_lists_pair_files_whatever_their_root(camvid_dir):
     for split in ("train", "val"):
-        names = [path.name for path in sorted((camvid_dir / split).iterdir())][1:]
+        first, *others = sorted((camvid_dir / split).iterdir())
+        first.unlink()
+        names = [path.name for path in others]
         lines = [f"/SegNet/CamVid/{split}/{n} /SegNet/CamVid/{split}annot/{n}" for n in names]
         (camvid_dir / f"{split}.txt").write_text("\n".join(lines) + "\n")
     data = load(camvid_dir)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import kerasseg
 from kerasseg.datasets import camvid, folder
 from kerasseg.datasets.masks import voc_colours
 from tests.conftest import make_camvid
@@ -316,6 +317,18 @@ TABLES = {
         )
         and {}
     ),
+    "classes.txt, colours first": lambda path: (
+        (path / "classes.txt").write_text(
+            "".join(f"{r} {g} {b}\t\t{n}\n" for n, (r, g, b) in COLOURS.items())
+        )
+        and {}
+    ),
+    "classes.txt with commas": lambda path: (
+        (path / "classes.txt").write_text(
+            "".join(f"{n},{r},{g}, {b}\n" for n, (r, g, b) in COLOURS.items())
+        )
+        and {}
+    ),
     "both files": lambda path: (
         (path / "classes.txt").write_text("\n".join(NAMES))
         and (path / "colours.json").write_text(json.dumps(dict(reversed(COLOURS.items()))))
@@ -382,6 +395,12 @@ def test_black_and_white_masks_take_their_two_names_from_the_table(tmp_path):
     assert set(np.unique(both(data)[1])) == {0, 1}
 
 
+def test_names_keep_their_commas_and_the_digits_in_their_words(tmp_path):
+    path = make_folder(tmp_path, [ids(i, classes=3) for i in range(3)])
+    (path / "classes.txt").write_text("car, parked\n3rd lane\nlane 4\n")
+    assert load(path).class_names == ("car, parked", "3rd lane", "lane 4")
+
+
 def test_void_names_become_255_and_the_classes_after_them_move_up(tmp_path):
     masks = [ids(i, classes=4) for i in range(5)]
     shades = np.array(list(VOID_COLOURS.values()), "uint8")
@@ -401,9 +420,27 @@ def test_void_names_have_their_place_among_ids_too(tmp_path):
     np.testing.assert_array_equal(both(data)[1], np.array([255, 0, 1])[np.array(masks)])
 
 
-def test_palette_masks_whose_colours_stand_elsewhere_in_the_table_are_refused(tmp_path):
+@pytest.mark.parametrize("void", [0, 2])
+def test_palette_masks_whose_colours_stand_in_the_table_are_read_by_them(tmp_path, void):
+    masks = [ids(i) for i in range(5)]
+    path = make_folder(tmp_path, masks)
+    order = np.array([3, 1, 4, 0, 2])
+    for i, mask in enumerate(masks):
+        mask[0, :void] = 255
+        indices = np.append(np.argsort(order), np.full(251, 255))[mask].astype("uint8")
+        palette = np.append(np.array(PALETTE)[order], np.full((251, 3), 224), axis=0)
+        palette_picture(indices, palette).save(path / "masks" / f"{i:02}.png")
+    data = load(path, colours=COLOURS)
+    np.testing.assert_array_equal(both(data)[1], masks)
+    report = kerasseg.check_dataset(path, colours=COLOURS)
+    assert report.findings == []
+    pixels = [np.sum(np.array(masks) == i) for i in range(5)]
+    np.testing.assert_array_equal(report.total.class_pixels, pixels)
+
+
+def test_palette_masks_of_which_some_colours_stand_elsewhere_in_the_table_are_refused(tmp_path):
     path = make_folder(tmp_path, [ids(i) for i in range(4)])
-    palette_picture(ids(), PALETTE[::-1]).save(path / "masks" / "02.png")
+    palette_picture(ids(), [*PALETTE[:0:-1], (1, 2, 3)]).save(path / "masks" / "02.png")
     with pytest.raises(
         ValueError,
         match=r"02.png: the palette shows index 0 as \(220, 20, 60\).*'person', number 4",
@@ -431,6 +468,11 @@ def test_names_and_colours_reach_the_data_set_whatever_their_letters(tmp_path):
         ("classes.txt", b"road\n\ncar\n", "classes.txt, line 2 is empty"),
         ("classes.txt", b"road\ncar\nroad\n", "holds 'road' twice"),
         ("classes.txt", b"road 1 2 3\ncar 1 2 3\n", r"holds \(1, 2, 3\) twice"),
+        ("classes.txt", b"0 road\n1 car\n", "line 1: expected a name, without .*: '0 road'"),
+        ("classes.txt", b"road\n1: car\n", "line 2: expected a name, .*Received: '1: car'"),
+        ("classes.txt", b"0,road\n1,car\n", "line 1: expected a name, .*Received: '0,road'"),
+        ("classes.txt", b"1 2 3\n4 5 6\n", "line 1: expected a name, .*Received: '1 2 3'"),
+        ("classes.txt", b"0 1 2 3\n", "line 1: expected a name, .*Received: '0 1 2 3'"),
         ("classes.txt", b"road 1 2 3\ncar\n", "three whole numbers.*Received: 'car': None"),
         ("classes.txt", b"road 1 2 300\ncar 4 5 6\n", "0 to 255.*Received: 'road'"),
         ("classes.txt", "배경\n사람".encode("cp949"), "is not in UTF-8"),
@@ -507,14 +549,16 @@ def test_interpolated_masks_are_named_with_their_values_and_the_remedy(tmp_path,
     smooth.save(path / "masks" / f"02{suffix}")
     with pytest.raises(
         ValueError,
-        match=rf"Found: 0, .* in all.*nearest neighbour. Most values, \d+, are in .*02{suffix}",
+        match=rf"Found: 0, .* in all.*nearest neighbour. Look first at .*02{suffix}, ",
     ):
         load(path)
 
 
 def test_photographs_in_place_of_masks_are_named(tmp_path):
     path = make_folder(tmp_path, [picture(i) for i in range(3)])
-    with pytest.raises(ValueError, match=r"hold colours.*\(1\d\d in all\).*Most values, 5\d"):
+    with pytest.raises(
+        ValueError, match=r"hold colours.*\(1\d\d in all\).*Look first at .*png, which"
+    ):
         load(path)
 
 

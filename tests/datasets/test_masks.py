@@ -7,8 +7,10 @@ from kerasseg.datasets import folder
 from kerasseg.datasets.masks import Masks, distinct, voc_colours
 
 
-def recognise(values, names=None, colours=None):
-    return folder.recognise(folder.Folder("set", {}, class_names=names, colours=colours), values)
+def recognise(*maps, names=None, colours=None, tolerant=False):
+    """What masks `0.png`, `1.png`, ... that hold these values are read as."""
+    told = folder.Folder("set", {}, class_names=names, colours=colours)
+    return folder.recognise(told, {f"{i}.png": m for i, m in enumerate(maps)}, tolerant)
 
 
 @pytest.mark.parametrize(
@@ -48,17 +50,67 @@ def test_values_that_could_mean_anything_are_shown_with_the_remedy(values, shown
 @pytest.mark.parametrize("values", [{0, 255}, {255}])
 def test_255_is_void_or_foreground_only_where_it_is_clear_which(values, colours):
     with pytest.raises(ValueError, match="255 in the masks can be void or a foreground. Found: "):
-        recognise(values, ("a", "b", "c"), colours)
+        recognise(values, names=("a", "b", "c"), colours=colours)
 
 
 def test_background_is_a_class():
-    assert recognise({0, 1}, ("background", "road")).class_names == ("background", "road")
+    names = "background", "road"
+    assert recognise({0, 1}, names=names).class_names == names
+
+
+@pytest.mark.parametrize("names", [None, ("glass", "cell")])
+@pytest.mark.parametrize("colours", [None, ((0, 0, 0), (255, 255, 255))])
+@pytest.mark.parametrize("odd", [{0, 1, 255}, {0, 1}, {1, 255}])
+def test_one_odd_mask_does_not_turn_the_foreground_of_the_others_into_void(names, colours, odd):
+    if colours and not names:
+        pytest.skip("colours have names")
+    masks = recognise({0, 255}, odd, {0, 255}, {0}, {0, 255}, names=names, colours=colours)
+    assert masks.ids == {0: 0, 255: 1}
+    assert "0.png" not in masks.fault(odd, "1.png")
+
+
+@pytest.mark.parametrize("odd", [{0, 3, 255}, {0, 1, 2, 3, 254, 255}, {0, 7}, {(1, 2, 3)}])
+def test_a_value_that_few_masks_hold_is_left_to_be_named_or_named_at_once(odd):
+    masks = recognise({0, 255}, odd, {0, 255}, {0}, {0, 255}, tolerant=True)
+    assert (masks.ids, masks.class_names) == ({0: 0, 255: 1}, ("background", "foreground"))
+    assert masks.fault(odd).startswith("The mask holds the label")
+    with pytest.raises(ValueError, match="Look first at 1.png, which holds "):
+        recognise({0, 255}, odd, {0, 255}, {0}, {0, 255})
+
+
+@pytest.mark.parametrize("tolerant", [False, True])
+@pytest.mark.parametrize(
+    "maps",
+    [
+        ({0, 1}, {0, 255}),
+        ({0, 1}, {0, 1}, {0}, {0, 255}),
+        ({0, 1, 2}, {0, 255}, {0, 1, 2}),
+        ({0, 1}, {255}, {0, 1}),
+    ],
+)
+def test_255_that_some_masks_hold_in_the_place_of_ids_is_ambiguous(maps, tolerant):
+    with pytest.raises(
+        ValueError, match=r"two ways. 0.png holds 0, 1.* ids; \d.png holds (0, )?255, .* binary"
+    ):
+        recognise(*maps, tolerant=tolerant)
+
+
+def test_255_beside_ids_is_void_also_where_no_ids_are():
+    assert recognise({0, 1, 255}, {0, 255}, {0, 1}).ids == {0: 0, 1: 1, 255: 255}
+    names = "ground", "road", "void"
+    assert recognise({0, 1}, {0, 255}, names=names).ids == {0: 0, 1: 1, 2: 255, 255: 255}
+
+
+def test_a_reading_is_for_most_masks_not_for_most_values():
+    names, colours = ("a", "b", "c"), ((0, 0, 0), (9, 9, 9), (0, 0, 9))
+    maps = {0, 9}, {0, (0, 0, 9)}, {0, 9}, {0, 1, 2, 255}
+    assert recognise(*maps, names=names, colours=colours).kind == "colours"
 
 
 def test_to_ids_equals_a_slow_table(rng):
     names = tuple(f"n{i}" for i in range(200))
     colours = [tuple(c) for c in np.unique(rng.integers(0, 255, (300, 3)), axis=0)[:200].tolist()]
-    masks = recognise(set(colours), names, colours)
+    masks = recognise(set(colours), names=names, colours=colours)
     raw = np.array(colours, "uint8")[rng.integers(0, 200, (11, 13))]
     slow = [[colours.index(tuple(pixel)) for pixel in row] for row in raw.tolist()]
     np.testing.assert_array_equal(masks.to_ids(raw), slow)
@@ -66,7 +118,7 @@ def test_to_ids_equals_a_slow_table(rng):
 
 
 def test_a_value_outside_the_classes_is_named_with_what_is_allowed():
-    masks = recognise({0, 1, 2}, ("void", "road", "car"))
+    masks = recognise({0, 1, 2}, names=("void", "road", "car"))
     with pytest.raises(
         ValueError, match=r"x.png holds the label id 7, .*ids: 1 and 2, and 0 or 255"
     ):

@@ -4,17 +4,19 @@ import zlib
 import numpy as np
 import pytest
 
-from kerasseg.datasets import street_scenes
-from kerasseg.datasets.street_scenes import (
+from kerasseg.datasets import street_drawing, street_scenes
+from kerasseg.datasets.street_drawing import (
     CAR,
     CLASS_NAMES,
     COLOURS,
+    PERSON,
     ROAD,
     SKY,
+    SKY_DEPTH,
     VOID,
-    StreetScenes,
     draw_scene,
 )
+from kerasseg.datasets.street_scenes import StreetScenes
 
 CHECKSUMS = {
     "image": 4205443904,
@@ -79,7 +81,7 @@ def test_classes_are_strongly_unbalanced(scenes):
 def without_void(seed, monkeypatch):
     """The scene before its borders are made void, and one number an object."""
     with monkeypatch.context() as patch:
-        patch.setattr(street_scenes, "void_band", lambda label, *_: np.zeros(label.shape, bool))
+        patch.setattr(street_drawing, "void_band", lambda label, *_: np.zeros(label.shape, bool))
         scene = draw_scene(seed)
     return scene, scene["label"].astype(int) * 1000 + scene["instances"]
 
@@ -120,8 +122,8 @@ def test_instances_are_counted_from_1_and_lie_in_one_class(scenes):
 def test_the_sky_is_farthest_and_nothing_touches_the_camera(scenes):
     for scene in scenes:
         sky = scene["label"] == SKY
-        assert np.all(scene["depth"][sky] == street_scenes.SKY_DEPTH)
-        assert np.all(scene["depth"][~sky & (scene["label"] != VOID)] < street_scenes.SKY_DEPTH)
+        assert np.all(scene["depth"][sky] == SKY_DEPTH)
+        assert np.all(scene["depth"][~sky & (scene["label"] != VOID)] < SKY_DEPTH)
         assert scene["depth"].min() > 1
 
 
@@ -146,7 +148,7 @@ def test_a_person_stands_on_the_ground_at_its_own_depth(scenes):
     """On the ground, 1 / depth grows by the same step from row to row."""
     step, found = 1 / (1.5 * 256), 0
     for scene in scenes:
-        for person in np.unique(scene["instances"][scene["label"] == street_scenes.PERSON]):
+        for person in np.unique(scene["instances"][scene["label"] == PERSON]):
             rows, columns = np.nonzero(scene["instances"] == person)
             row, column = rows.max(), columns[rows.argmax()]
             if row + 2 < 192 and scene["label"][row + 2, column] == ROAD:

@@ -77,9 +77,9 @@ def test_convolutional_autoencoder_takes_any_size(size):
 def test_convolutional_autoencoder_is_centred_on_its_image():
     """Padding and crop undo each other: a moved picture gives a moved picture."""
     model = conv_autoencoder((None, None, 1), filters=(4, 4))
-    images = picture(60, 61, 1)
+    images = picture(80, 81, 1)
     whole, part = outputs(model, images), outputs(model, images[:, 20:-20, 20:-20])
-    np.testing.assert_allclose(part[:, 8:-8, 8:-8], whole[:, 28:-28, 28:-28], atol=1e-6)
+    np.testing.assert_allclose(part[:, 12:-12, 12:-12], whole[:, 32:-32, 32:-32], atol=1e-6)
 
 
 def test_another_number_of_channels_comes_out_and_linear_if_wished():
@@ -155,14 +155,20 @@ def test_variational_autoencoder_decodes_to_images_of_the_inputs_shape(size):
     assert outputs(decoder, np.zeros((3, 5), "float32")).shape == (3, *size)
 
 
+def silence(model):
+    """Takes the variance from every code, so that the draw is the mean."""
+    layer = model.get_layer("log_variance")
+    kernel, bias = layer.get_weights()
+    layer.set_weights([0 * kernel, 0 * bias - 100])
+
+
 def test_variational_encoder_gives_the_mean_and_the_model_decodes_a_draw_around_it():
     model = vae((8, 9, 1), code_size=3, width=0.2)
     encoder, decoder = split_autoencoder(model)
     images = picture(8, 9, 1)
     first, second = outputs(model, images), outputs(model, images)
     assert not np.allclose(first, second, atol=1e-6)
-    sure = model.get_layer("log_variance")
-    sure.set_weights([0 * sure.get_weights()[0], 0 * sure.get_weights()[1] - 100])
+    silence(model)
     np.testing.assert_allclose(outputs(model, images), outputs(decoder, encoder(images)), atol=1e-6)
 
 
@@ -199,23 +205,14 @@ def test_variational_autoencoder_learns_pixels_and_keeps_codes_near_the_normal_d
     assert 0.3 < codes.std() < 2
 
 
-def test_both_halves_of_a_variational_autoencoder_load_in_a_fresh_process(tmp_path):
-    encoder, decoder = split_autoencoder(vae((8, 9, 1), width=0.2))
-    for half, values in ((encoder, picture(8, 9, 1)), (decoder, np.ones((2, 2), "float32"))):
-        half.save(tmp_path / "half.keras")
-        loaded = outputs_in_fresh_process(tmp_path / "half.keras", values)
-        np.testing.assert_allclose(loaded, outputs(half, values), atol=1e-6)
-
-
-def test_a_variational_autoencoder_is_saved_whole(tmp_path):
+def test_variational_autoencoder_loads_in_a_fresh_process_and_gives_the_same(tmp_path):
     model = vae((8, 9, 1), width=0.2, seed=1)
+    silence(model)
     model.compile("adam", "mse", loss_weights=[72])
     model.save(tmp_path / "vae.keras")
-    loaded = keras.saving.load_model(tmp_path / "vae.keras")
     images = picture(8, 9, 1)
-    for ours, theirs in zip(split_autoencoder(loaded), split_autoencoder(model)):
-        np.testing.assert_array_equal(ours.get_weights()[0], theirs.get_weights()[0])
-    assert outputs(loaded, images).shape == images.shape
+    loaded = outputs_in_fresh_process(tmp_path / "vae.keras", images)
+    np.testing.assert_allclose(loaded, outputs(model, images), atol=1e-6)
 
 
 def test_a_variational_autoencoder_of_no_fixed_size_is_refused():
