@@ -2,13 +2,13 @@
 
     python benchmarks/pipeline.py --data-dir PATH
 
-Both sides do the same work on two threads: decode image and label map with Pillow, resize 360 x 480
-to 180 x 240 (means of 2 x 2, nearest), flip, scale and crop, rotate both by one matrix, change
-contrast, brightness and saturation, add noise, and deliver shuffled batches of 8, images float32
-(height, width, channels) in [0, 1], labels int32. The `DataLoader` does with Pillow and NumPy what
-we do with TensorFlow. A round times one epoch of each; the table shows medians over all rounds,
-and from the first to the third quartile. PyTorch runs in a process of its own, which sleeps while
-TensorFlow is timed.
+Both sides do the same work on two threads: decode image and label map (we with TensorFlow, PyTorch
+with Pillow, to the same arrays), resize 360 x 480 to 180 x 240 (means of 2 x 2, nearest), flip,
+scale and crop, rotate both by one matrix, change contrast, brightness and saturation, add noise,
+and deliver shuffled batches of 8, images float32 (height, width, channels) in [0, 1], labels int32.
+The `DataLoader` does with Pillow and NumPy what we do with TensorFlow. A round times one epoch of
+each; the table shows medians over all rounds, and from the first to the third quartile. PyTorch
+runs in a process of its own, which sleeps while TensorFlow is timed.
 """
 
 import argparse
