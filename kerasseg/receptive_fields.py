@@ -11,7 +11,7 @@ import numpy as np
 from keras import layers, ops
 
 import kerasseg.layers
-from kerasseg.graphs import data_format_of, tensors_in, unfold
+from kerasseg.graphs import data_format_of, graph_of, tensors_in, unfold
 from kerasseg.layers.windows import ceil_divide, spatial_axes
 
 # What a height or width of `None` is taken for: usual strides divide it, usual fields fit in.
@@ -75,12 +75,13 @@ def receptive_field(model, layer=None, unit=None):
     >>> receptive_field(keras.Model(image, x))
     ReceptiveField(size=4, stride=2, offset=-1)
     """
-    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
+    inputs = graph_of(model).inputs
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
         raise ValueError(
             "`model` must have one input, a batch of images (batch, height, width, channels). "
-            f"Received: model.inputs={model.inputs}"
+            f"Received: inputs of shapes {[x.shape for x in inputs]}"
         )
-    image = keras.KerasTensor([size or FREE_SIZE for size in model.inputs[0].shape])
+    image = keras.KerasTensor([size or FREE_SIZE for size in inputs[0].shape])
     calls, outputs = unfold(model, [image])
     target = outputs[0] if layer is None else output_of(layer, calls)
     height, width = (

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from kerasseg.graphs import data_format_of, unfold
+from kerasseg.graphs import data_format_of, graph_of, unfold
 
 
 def load_torch_weights(model, state_dict, names=None, *, batch_norm_epsilon=None):
@@ -181,7 +181,7 @@ def by_pixel(values, height, width, channels):
 def flattened_maps(model):
     """For each layer that takes a flattened map, by `id`: the map's height, width and channels."""
     maps, of_tensor = {}, {}
-    calls, _ = unfold(model, model.inputs)
+    calls, _ = unfold(model, graph_of(model).inputs)
     for call in calls:
         layer, before, after = call.operation, call.inputs[0], call.outputs[0]
         shape = maps[id(layer)] = of_tensor.get(id(before))

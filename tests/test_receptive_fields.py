@@ -320,6 +320,8 @@ def test_what_has_no_field_is_refused():
         receptive_field(pooled_globally(), "conv9")
     with pytest.raises(ValueError, match="must have one input, a batch of images"):
         receptive_field(keras.Sequential([keras.Input((8,)), layers.Dense(3)]))
+    with pytest.raises(ValueError, match="must be functional or a Sequential that is built"):
+        receptive_field(keras.Sequential([layers.Conv2D(3, 3)]))
     nearest = layers.Resizing(8, 8, interpolation="nearest", name="resize")
     with pytest.raises(ValueError, match="interpolation='nearest' at layer 'resize'"):
         receptive_field(keras.Sequential([keras.Input((16, 16, 3)), nearest]))

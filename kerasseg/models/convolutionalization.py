@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
-from kerasseg.graphs import data_format_of, unfold
+from kerasseg.graphs import data_format_of, graph_of, unfold
 from kerasseg.layers.windows import spatial_axes
 
 
@@ -67,11 +67,11 @@ def convolutionalize(classifier, name=None):
 
 
 def image_of(classifier):
-    image = classifier.inputs[0]
-    if len(classifier.inputs) > 1 or len(image.shape) != 4 or None in image.shape[1:]:
+    image, *others = graph_of(classifier).inputs
+    if others or len(image.shape) != 4 or None in image.shape[1:]:
         raise ValueError(
             "`classifier` must take images of one size, the size of its window. "
-            f"Received: inputs of shapes {[x.shape for x in classifier.inputs]}. Build it with a "
+            f"Received: inputs of shapes {[x.shape for x in (image, *others)]}. Build it with a "
             "fixed input_shape."
         )
     return image

@@ -12,9 +12,7 @@ FILTERS = (64, 128, 256, 512)
 
 def convolution(x, filters, kernel_size, name, **arguments):
     """A convolution with bias, and batch normalisation: `name_conv`, `name_bn`."""
-    x = layers.Conv2D(
-        filters, kernel_size, kernel_initializer="he_normal", name=f"{name}_conv", **arguments
-    )(x)
+    x = layers.Conv2D(filters, kernel_size, name=f"{name}_conv", **arguments)(x)
     return layers.BatchNormalization(axis=channel_axis(), epsilon=1.001e-5, name=f"{name}_bn")(x)
 
 

@@ -5,10 +5,22 @@ from kerasseg import models
 from kerasseg.receptive_fields import receptive_field
 from tests.models.zoo import DeepSegmentationModelTests, trainable, without_weights
 
+quick_to_compile = pytest.mark.skipif(
+    keras.backend.backend() == "jax", reason="JAX takes minutes to compile so many layers anew"
+)
+
 
 class FCDenseNetTests(DeepSegmentationModelTests):
     stride = 32
     strides_to_see = 32
+
+    @quick_to_compile
+    def test_logits_are_float32_under_mixed_precision(self):
+        super().test_logits_are_float32_under_mixed_precision()
+
+    @quick_to_compile
+    def test_it_loads_in_a_fresh_process_and_gives_the_same(self, tmp_path):
+        super().test_it_loads_in_a_fresh_process_and_gives_the_same(tmp_path)
 
     def test_width_scales_every_filter_count_and_never_below_one(self):
         for width, first, growth in ((0.25, 12, {3, 4}), (1e-9, 1, {1})):

@@ -72,8 +72,8 @@ def test_strides_turned_into_rates_keep_what_was_computed(output_stride, size):
     expected = outputs(strided, images)
     result = outputs(dense, images)
     assert result.shape[1:3] == tuple(-(-rows // output_stride) for rows in size)
-    assert expected.std() > 0.01
-    np.testing.assert_allclose(result[:, ::step, ::step], expected, atol=1e-5)
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(result[:, ::step, ::step], expected, atol=1e-5 * expected.max())
 
 
 @pytest.mark.parametrize(
