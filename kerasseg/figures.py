@@ -54,18 +54,20 @@ def image_rows(rows, cell=1.1):
 def predictions(images, truths, predicted, class_names, colours, ignore_class=255):
     """Inputs, true label maps and predicted ones side by side, with a legend of the classes.
 
-    Predictions are shown as they are scored: where the truth is void, they are void too.
+    Predictions are shown as they are scored: where the truth is void, they are void too. Void is
+    striped, so that it cannot be taken for a dark class.
 
     Args:
-        images: (count, height, width, 3) in [0, 1].
-        truths, predicted: Integer label maps (count, height, width).
+        images: (count, height, width, 1 or 3) in [0, 1] or uint8, or one without the first axis.
+        truths, predicted: Integer label maps (count, height, width), or one.
         class_names, colours, ignore_class: As in a `kerasseg.datasets.Dataset`.
     """
-    predicted = np.where(truths == ignore_class, ignore_class, predicted)
+    images, truths, predicted = pairs(images, truths, predicted)
+    void = truths == ignore_class
     columns = {
         "input": images,
-        "truth": paint(truths, colours),
-        "prediction": paint(predicted, colours),
+        "truth": tinted(truths, void, colours),
+        "prediction": tinted(predicted, void, colours),
     }
     count, (height, width) = len(images), images.shape[1:3]
     figure = Figure(figsize=(9.5, 2.9 * count * height / width + 0.8), layout="constrained")
@@ -74,8 +76,7 @@ def predictions(images, truths, predicted, class_names, colours, ignore_class=25
         grid[0, column].set_title(title)
         for axes, picture in zip(grid[:, column], pictures):
             show(axes, picture)
-    void = "void (not scored)" if (truths == ignore_class).any() else None
-    class_legend(figure, class_names, colours, void)
+    class_legend(figure, class_names, colours, "void (not scored)" if void.any() else None)
     return figure
 
 
@@ -86,21 +87,14 @@ def label_overlay(images, labels, class_names, colours, ignore_class=255, streng
     that occur, with their share of the labelled pixels.
 
     Args:
-        images: (count, height, width, 1 or 3) in [0, 1], or one image without the first axis.
+        images: (count, height, width, 1 or 3) in [0, 1] or uint8, or one without the first axis.
         labels: Integer label maps (count, height, width), or one.
         class_names, colours, ignore_class: As in a `kerasseg.datasets.Dataset`.
         strength: Of the colours over the image, from 0 to 1.
     """
-    images, labels = np.asarray(images), np.asarray(labels)
-    if labels.ndim == 2:
-        images, labels = images[None], labels[None]
-    if images.shape[:3] != labels.shape:
-        raise ValueError(
-            "Every image needs a label map of its height and width. "
-            f"Received: images.shape={images.shape}, labels.shape={labels.shape}"
-        )
+    images, labels = pairs(images, labels)
     void = labels == ignore_class
-    tints = np.where(void[..., None], stripes(labels.shape[1:]), paint(labels, colours))
+    tints = tinted(labels, void, colours)
     overlays = (1 - strength) * images + strength * tints
     count, (height, width) = len(images), labels.shape[1:]
     figure = Figure(figsize=(9.5, 4.6 * count * height / width + 0.9), layout="constrained")
@@ -108,9 +102,14 @@ def label_overlay(images, labels, class_names, colours, ignore_class=255, streng
         for axes, picture in zip(row, pictures):
             show(axes, picture)
     ids, counts = np.unique(labels[~void], return_counts=True)
+    if len(ids) and ids[-1] >= len(class_names):
+        raise ValueError(
+            f"Every id in `labels` needs a class name. Received: id={ids[-1]}, "
+            f"class_names={tuple(class_names)}"
+        )
     names = [f"{class_names[i]} {share:.1%}" for i, share in zip(ids, counts / max(1, sum(counts)))]
     share_of_void = f"void {void.mean():.1%} of all" if void.any() else None
-    class_legend(figure, names, np.asarray(colours)[ids], share_of_void, hatch="//")
+    class_legend(figure, names, np.asarray(colours)[ids], share_of_void)
     return figure
 
 
@@ -157,21 +156,40 @@ def paint(labels, colours):
     return palette[np.where((labels >= 0) & (labels < 255), labels, 255)] / 255
 
 
-def stripes(size):
-    """Diagonal stripes of dark and light grey, four pixels each, (height, width, 1)."""
-    rows, columns = np.indices(size)
-    return np.where((rows + columns) // 4 % 2, 0.8, 0.1)[..., None]
+def pairs(images, *label_maps):
+    """Batches of images in [0, 1] and of label maps, checked against each other."""
+    images, label_maps = np.asarray(images), [np.asarray(labels) for labels in label_maps]
+    if images.ndim == 3:
+        images, label_maps = images[None], [labels[None] for labels in label_maps]
+    for labels in label_maps:
+        if images.ndim != 4 or images.shape[:3] != labels.shape:
+            raise ValueError(
+                "Every image needs label maps of its height and width, one id a pixel. "
+                f"Received: images.shape={images.shape}, labels.shape={labels.shape}. Logits "
+                "become ids by `argmax` over the classes."
+            )
+    return unit_range(images), *label_maps
 
 
-def class_legend(figure, names, colours, void=None, hatch=None):
-    """One patch a class, and one with the text `void` if it is given."""
+def unit_range(images):
+    return images / 255 if images.dtype == np.uint8 else images
+
+
+def tinted(labels, void, colours):
+    """Label maps (count, height, width) as colours in [0, 1], with diagonal stripes for void."""
+    rows, columns = np.indices(labels.shape[1:])
+    stripes = np.where((rows + columns) // 4 % 2, 0.8, 0.1)[..., None]
+    return np.where(void[..., None], stripes, paint(labels, colours))
+
+
+def class_legend(figure, names, colours, void=None):
+    """One patch a class, and a striped one with the text `void` if it is given."""
     handles = [
         Patch(facecolor=np.asarray(colour) / 255, edgecolor="0.3", label=name)
         for name, colour in zip(names, colours)
     ]
     if void:
-        background = "white" if hatch else np.asarray(VOID_COLOUR) / 255
-        handles.append(Patch(facecolor=background, edgecolor="0.2", hatch=hatch, label=void))
+        handles.append(Patch(facecolor="white", edgecolor="0.2", hatch="//", label=void))
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)
 
 
@@ -180,7 +198,7 @@ def axes_row(figure, count):
 
 
 def show(axes, picture):
-    picture = np.asarray(picture)
+    picture = unit_range(np.asarray(picture))
     if picture.shape[-1] == 1:
         picture = np.repeat(picture, 3, axis=-1)
     axes.imshow(np.clip(picture, 0, 1), interpolation="nearest")

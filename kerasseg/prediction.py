@@ -6,6 +6,7 @@ import numpy as np
 from kerasseg.layers import PadToMultiple
 
 OUTPUTS = ("classes", "probabilities", "raw")
+MOST = 2  # of a float image; resizing may overshoot 1 a little, other ranges go far beyond
 STRIDE = 32  # tiles start at its multiples; it is a multiple of every model's output stride
 
 
@@ -30,7 +31,8 @@ def predict_image(
             by 255 tile by tile. A `numpy.memmap` stays on disk.
         tile: Pixels, an integer or (height, width), rounded up to multiples of 32. `None` for the
             whole image at once, or for the input size of a model that takes only one.
-        overlap: Share of a tile that its neighbour covers too, from 0 up to 0.9.
+        overlap: Share of a tile that its neighbour covers too, from 0 up to 0.9, rounded up so that
+            tiles start at multiples of 32: with tiles of 64 pixels it is 0 or a half.
         flip: Whether to average with the answer for the mirrored image, mirrored back.
         output: "classes", uint8 ids (height, width), int32 beyond 256 classes; "probabilities",
             float32 (height, width, classes); "raw", the model's own output, blended as it is.
@@ -42,12 +44,12 @@ def predict_image(
     Raises:
         ValueError: an image that the model does not take, a tile or overlap that makes no sense.
 
-    Example: a model that returns its input, tiles of 8 pixels.
+    Example: a model that returns its input, in tiles of 32 pixels.
 
     >>> same = keras.Sequential([keras.Input((None, None, 1)), keras.layers.Identity()])
-    >>> image = np.arange(35.0).reshape(5, 7, 1)
-    >>> np.abs(predict_image(same, image, tile=64, output="raw") - image).max()
-    0.0
+    >>> image = np.linspace(0, 1, 3500, dtype="float32").reshape(50, 70, 1)
+    >>> bool(np.abs(predict_image(same, image, tile=32, output="raw") - image).max() < 1e-6)
+    True
     """
     image = check_image(model, image)
     tile = tile_size(model, image, tile)
@@ -150,7 +152,14 @@ def cut(image, start, size):
     ]
     rows, columns = (slice(i[0], i[-1] + 1) if (np.diff(i) == 1).all() else i for i in indices)
     tile = np.asarray(image[rows][:, columns])
-    return tile.astype("float32") / 255 if tile.dtype == np.uint8 else tile.astype("float32")
+    if tile.dtype == np.uint8:
+        return tile.astype("float32") / 255
+    if tile.max() > MOST:
+        raise ValueError(
+            "`image` must be float in [0, 1], or uint8. "
+            f"Received: a value of {tile.max():g}. Divide by the largest possible value."
+        )
+    return tile.astype("float32")
 
 
 def mirrored(positions, length):
@@ -161,6 +170,11 @@ def mirrored(positions, length):
 
 
 def check_image(model, image):
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"`model` must be a keras.Model. Received: model={model!r}. A saved one is loaded by "
+            "`keras.saving.load_model(path)`."
+        )
     image = image if isinstance(image, np.ndarray) else np.asarray(image)
     channels = model.input_shape[-1]
     if image.ndim != 3 or channels not in (None, image.shape[-1]) or 0 in image.shape:

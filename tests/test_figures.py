@@ -20,7 +20,8 @@ def test_predictions_are_void_where_the_truth_is():
     guess = np.array([[[0, 2, 2]]])
     figure = figures.predictions(np.zeros((1, 1, 3, 3)), truth, guess, "abc", COLOURS)
     shown = figure.axes[2].images[0].get_array()
-    np.testing.assert_allclose(shown * 255, [[COLOURS[0], (0, 0, 0), COLOURS[2]]])
+    np.testing.assert_allclose(shown[0, ::2] * 255, [COLOURS[0], COLOURS[2]])
+    np.testing.assert_allclose(shown[0, 1], 0.1)  # the dark one of the stripes
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["a", "b", "c", "void (not scored)"]
 
@@ -42,6 +43,23 @@ def test_label_overlay_takes_one_pair_and_refuses_two_sizes():
     assert len(figure.axes) == 2
     with pytest.raises(ValueError, match=r"Received: images.shape=\(1, 4, 5, 3\)"):
         figures.label_overlay(np.zeros((4, 5, 3)), np.zeros((5, 4), int), "abc", COLOURS)
+
+
+@pytest.mark.parametrize("draw", [figures.label_overlay, figures.predictions])
+def test_bytes_are_shown_as_the_same_picture_in_floats(draw):
+    image = np.random.default_rng(0).integers(0, 256, (6, 7, 3)).astype("uint8")
+    labels = np.zeros((6, 7), int)
+    maps = (labels,) if draw is figures.label_overlay else (labels, labels)
+    first, second = (draw(x, *maps, "abc", COLOURS).axes[0] for x in (image, image / 255))
+    np.testing.assert_allclose(first.images[0].get_array(), second.images[0].get_array())
+
+
+def test_logits_and_ids_without_a_name_are_refused_with_the_remedy():
+    image, labels = np.zeros((4, 5, 3)), np.full((4, 5), 2)
+    with pytest.raises(ValueError, match="Logits become ids by `argmax`"):
+        figures.predictions(image, labels, np.zeros((4, 5, 3)), "abc", COLOURS)
+    with pytest.raises(ValueError, match="Received: id=2, class_names=.*'a', 'b'"):
+        figures.label_overlay(image, labels, "ab", COLOURS[:2])
 
 
 def test_learning_curves_have_training_and_held_out_lines():

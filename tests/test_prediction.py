@@ -118,6 +118,7 @@ def test_bytes_are_scaled_to_one():
         ({"image": np.zeros((2, 5, 5, 3))}, r"one image without a batch.*\(2, 5, 5, 3\)"),
         ({"image": np.zeros((5, 5, 1))}, r"\(height, width, 3\).*\(5, 5, 1\)"),
         ({"image": np.zeros((5, 5, 3), "int32")}, "float in .0, 1., or uint8.*int32"),
+        ({"image": np.full((5, 5, 3), 255.0)}, "a value of 255. Divide by the largest"),
         ({"tile": 0}, "positive integer.*tile"),
         ({"overlap": 1}, "`overlap` must be from 0 to 0.9. Received: overlap=1"),
         ({"output": "logits"}, "Received: output='logits'"),
@@ -147,3 +148,8 @@ def test_a_picture_of_108_million_pixels_needs_less_than_two_gib():
         [sys.executable, "-c", LARGE], capture_output=True, text=True, check=True
     )
     assert float(result.stdout) < 2
+
+
+def test_a_path_instead_of_a_model_is_refused_with_the_remedy():
+    with pytest.raises(TypeError, match="Received: model='m.keras'.*load_model"):
+        predict_image("m.keras", picture(5, 5))
