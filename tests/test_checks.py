@@ -104,6 +104,10 @@ ERRORS = {
     "an id too large": (lambda x, y: (x, with_value(y, 7)), "picture 1: holds 7, outside the cl"),
     "an id below zero": (lambda x, y: (x, with_value(y, -1)), "picture 1: holds -1, outside the c"),
     "a fraction": (lambda x, y: (x, with_value(y, 0.25)), "fractions of ids, 0.25, outside"),
+    "ids divided by 255": (
+        lambda x, y: (x, (y / 255).astype("float32")),
+        r"ids divided by 255.*fractions of ids.*`\(labels \* 255\)",
+    ),
     "NaN in labels": (lambda x, y: (x, with_value(y, np.nan)), "fractions of ids, nan, outside"),
     "one-hot": (lambda x, y: (x, np.eye(3)[y]), "one-hot labels.*`labels.argmax`"),
     "one-hot, channels first": (

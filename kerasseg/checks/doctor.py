@@ -140,7 +140,9 @@ def faults_of_values(values, soft, classes):
     outside = [value for value in values if value not in classes.ids] if classes.names else []
     beyond = f", outside the classes ({classes.allowed})" if outside else ""
     if fractions:
-        return [(faults.INTERPOLATED, f"holds fractions of ids, {spoken(fractions)}{beyond}")]
+        scaled = all(abs((255 * value + 0.5) % 1 - 0.5) < 1e-3 for value in fractions)
+        fault = faults.DIVIDED if scaled and max(values) <= 1 else faults.INTERPOLATED
+        return [(fault, f"holds fractions of ids, {spoken(fractions)}{beyond}")]
     if outside and soft:
         return [(faults.INTERPOLATED, f"holds {spoken(outside)} along its edges{beyond}")]
     if outside:

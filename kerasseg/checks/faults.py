@@ -47,7 +47,8 @@ NO_IDS = Fault(
 UNKNOWN = Fault(
     "error",
     "values that nothing explains",
-    "tell the classes: a name a line in classes.txt, or {name: colour} in colours.json.",
+    "tell the classes in classes.txt, a line each: `name`, or for masks of colours "
+    "`name red green blue`.",
 )
 OUTSIDE = Fault(
     "error",
@@ -58,6 +59,11 @@ INTERPOLATED = Fault(
     "error",
     "interpolated masks",
     "resize and rotate masks by nearest neighbour alone, and save them as PNG, never as JPEG.",
+)
+DIVIDED = Fault(
+    "error",
+    "ids divided by 255",
+    "label maps are no images: leave them as integers, or undo it, `(labels * 255).round()`.",
 )
 SOFT = Fault(
     "warning",
@@ -82,7 +88,8 @@ FLOAT_LABELS = Fault(
 OUTSIDE_UNIT = Fault(
     "error",
     "image values outside [0, 1]",
-    "divide 8-bit images by 255; bring images in [-1, 1] back by `(images + 1) / 2`.",
+    "divide 8-bit images by 255; undo a standardisation, `images * std + mean`; look for the "
+    "division by zero behind a NaN.",
 )
 DARK = Fault(
     "warning",

@@ -118,8 +118,9 @@ def recognise(folder, maps, tolerant=False):
     if folder.colours is None and 2 * len(coloured) >= len(maps):
         raise ValueError(
             f"{folder.path}: the masks hold colours, and nothing says which class each one is. "
-            f'{found} Pass `colours`, {{"road": (128, 64, 128), ...}} in the order of the ids, or '
-            f"save the same as {folder.path}/colours.json. {IN_BETWEEN} {look}"
+            f"Found: {shown(map(rgb, in_order(values)))}. Write `name red green blue` on each line "
+            f"of {folder.path}/classes.txt, in the order of the ids, or pass `colours`, "
+            f'{{"road": (128, 64, 128), ...}}. {IN_BETWEEN} {look}'
         )
     names = folder.class_names or names_by_values(maps, tolerant)
     if names is None:
