@@ -88,8 +88,8 @@ FLOAT_LABELS = Fault(
 OUTSIDE_UNIT = Fault(
     "error",
     "image values outside [0, 1]",
-    "divide 8-bit images by 255; undo a standardisation, `images * std + mean`; look for the "
-    "division by zero behind a NaN.",
+    "divide 8-bit images by 255; bring images in [-1, 1] back by `(images + 1) / 2`, standardised "
+    "ones by `images * std + mean`; look for the division by zero behind a NaN.",
 )
 DARK = Fault(
     "warning",

@@ -512,7 +512,8 @@ def test_a_wrong_colours_argument_is_named(tmp_path, colours):
 def test_colours_without_a_table_are_shown_with_the_remedy(tmp_path):
     path = make_folder(tmp_path, map(coloured, [ids(i) for i in range(3)]))
     with pytest.raises(
-        ValueError, match=r"hold colours.*Found: \(0, 0, 230\), .*Pass `colours`.*colours.json"
+        ValueError,
+        match=r"hold colours.*Found: \(0, 0, 230\), .*`name red green blue`.*classes.txt",
     ):
         load(path)
     (path / "classes.txt").write_text("\n".join(NAMES))
