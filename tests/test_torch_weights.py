@@ -26,7 +26,7 @@ def assert_same(network, model, images):
     load_torch_weights(model, network.state_dict())
     expected = torch_outputs(network, images)
     expected = np.moveaxis(expected, 1, -1) if expected.ndim == 4 else expected
-    assert expected.std() > 0.01
+    assert expected.std() > 0.1
     np.testing.assert_allclose(outputs(model, images), expected, atol=1e-4, rtol=1e-4)
 
 

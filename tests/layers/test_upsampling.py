@@ -47,7 +47,7 @@ def test_resizing_equals_pytorch(align_corners, shape, size):
 def test_half_pixel_resizing_equals_keras(rng):
     x = rng.normal(size=(2, 5, 7, 3)).astype("float32")
     expected = keras.layers.UpSampling2D((2, 3), interpolation="bilinear")(x)
-    np.testing.assert_allclose(numpy(BilinearUpsampling2D((2, 3))(x)), numpy(expected), atol=1e-6)
+    np.testing.assert_allclose(numpy(BilinearUpsampling2D((2, 3))(x)), numpy(expected), atol=5e-6)
 
 
 @pytest.mark.parametrize("factor", [2, 3, 5, 8])
