@@ -318,8 +318,6 @@ POINTWISE_LAYERS = (
     layers.Subtract,
     kerasseg.layers.CaffePreprocessing,
     kerasseg.layers.LocalResponseNormalization,
-    kerasseg.layers.CaffePreprocessing,
-    kerasseg.layers.LocalResponseNormalization,
     kerasseg.layers.Sampling,
 )
 POINTWISE_OPERATIONS = {  # of keras.ops, called in a functional model

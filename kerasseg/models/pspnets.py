@@ -35,11 +35,11 @@ def pspnet(
     the lecture's entry on PSPNet: receptive fields in theory and in effect.
 
     ```
-    image 8n + 1                    ┌─────────────── 2048 ──────────────┐
-    conv1, conv2      1/4           ├─ mean of 1x1 windows ─ 512 ─ up ──┤
-    conv3       512   1/8           ├─ mean of 2x2 windows ─ 512 ─ up ──┤
-    conv4      1024   1/8, rate 2   ├─ mean of 3x3 windows ─ 512 ─ up ──┼─ 4096 ─ head 512 ─ scores
-    conv5      2048   1/8, rate 4 ──┴─ mean of 6x6 windows ─ 512 ─ up ──┘         enlarged by 8
+    image 8n + 1                    ┌───────────── 2048 ─────────────┐
+    conv1, conv2      1/4           ├─ 1 x 1 averages ─── 512 ─ up ──┤
+    conv3       512   1/8           ├─ 2 x 2 averages ─── 512 ─ up ──┤
+    conv4      1024   1/8, rate 2   ├─ 3 x 3 averages ─── 512 ─ up ──┼─ 4096 ─ head 512 ─ scores
+    conv5      2048   1/8, rate 4 ──┴─ 6 x 6 averages ─── 512 ─ up ──┘         enlarged by 8
     ```
 
     A picture of 473 x 473 pixels: conv3 to the scores 60 x 60.
