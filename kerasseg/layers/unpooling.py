@@ -185,8 +185,8 @@ def interleave(windows, phases):
 class AverageUnpooling2D(keras.layers.Layer):
     """Copies every value over its window: nearest-neighbour upsampling.
 
-    `AveragePooling2D` undoes it: to the bit at size 2, and to the rounding of its sums otherwise
-    (the book's chapter 6, "average-unpooling" or upsampling).
+    `AveragePooling2D` undoes it (the book's chapter 6, "average-unpooling" or upsampling): to the
+    bit at size 2, at size 4 as two poolings of 2, and to the rounding of its sums otherwise.
 
     Args:
         size: Positive integer or pair: height and width of a window.
