@@ -1,31 +1,46 @@
 """Every picture that the chapters draw. Each function returns a Matplotlib figure."""
 
+import math
+
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 VOID_COLOUR = (0, 0, 0)
+HALO = [withStroke(linewidth=3, foreground="black")]  # so that white shows on every colour
 
 
-def learning_curves(history, names, titles=None):
+def learning_curves(history, names, titles=None, best=None):
     """Training and validation curves of some entries of a `keras.callbacks.History`.
 
     Args:
         history: What `model.fit` returned.
-        names: The entries to draw, such as `("loss", "mean_iou")`.
+        names: The entries to draw, such as `("loss", "mean_iou")`. One that was not measured on
+            held out pictures, such as `"learning_rate"`, has one curve.
         titles: One for each, the entry's own name by default.
+        best: The epoch whose model was kept, counted from 1; a dotted line marks it.
     """
     figure = Figure(figsize=(4.5 * len(names), 3.4), layout="constrained")
-    epochs = np.arange(1, len(history.epoch) + 1)
+    epochs = np.asarray(history.epoch) + 1
+    dot = "." if len(epochs) <= 60 else ""  # more would hide the line
     for axes, name, title in zip(axes_row(figure, len(names)), names, titles or names):
-        training, held_out = history.history[name], history.history[f"val_{name}"]
-        axes.plot(epochs, training, ".-", label="training")
-        axes.plot(epochs, held_out, ".-", label="held out")
+        shown = np.asarray(history.history[name], float)
+        if f"val_{name}" in history.history:
+            axes.plot(epochs, shown, dot + "--", label="training")
+            shown = np.asarray(history.history[f"val_{name}"], float)
+            axes.plot(epochs, shown, dot + "-", label="held out")
+        else:
+            axes.plot(epochs, shown, dot + "-", label=name)
         axes.set(xlabel="epoch", title=title)
-        if name == "loss" and max(held_out) > 10 * min(held_out) > 0:
+        finite = shown[np.isfinite(shown)]
+        if name == "loss" and finite.max(initial=0) > 10 * finite.min(initial=np.inf) > 0:
             axes.set_yscale("log")  # the first epochs would flatten all the others
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if best is not None:
+            axes.axvline(best, color="0.5", linestyle=":", label="best epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.legend()
     return figure
@@ -48,6 +63,68 @@ def image_rows(rows, cell=1.1):
         for axes, picture in zip(axes_of_row, row):
             show(axes, picture)
         axes_of_row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    return figure
+
+
+def panels(pictures, outlines=None, title=None, columns=4, cell=2.6, highest=None):
+    """Pictures and maps, each with its own title, with rectangles drawn on them.
+
+    Args:
+        pictures: {title: picture}. A picture is (height, width, 1 or 3) in [0, 1] or uint8; a map
+            of numbers from 0 upward is (height, width): 0 is white, all above it blue, the largest
+            number darkest.
+        outlines: {title: [(top, left, height, width, colour, text)]}, in pixels; a text, `""` for
+            none, stands above its rectangle.
+        title: What all of them show.
+        columns: Panels a row.
+        cell: Inches a panel's width takes.
+        highest: The number that is darkest on every map; `None` for each map's own largest.
+    """
+    rows = -(-len(pictures) // columns)
+    columns = min(columns, len(pictures))
+    tallest = max(len(picture) / np.shape(picture)[1] for picture in pictures.values())
+    row = cell * tallest + 0.2 * (2 + max(name.count("\n") for name in pictures))
+    figure = Figure(figsize=(cell * columns, row * rows + 0.3 * bool(title)), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, (name, picture) in zip(grid, pictures.items()):
+        if np.ndim(picture) == 2:
+            above = np.ma.masked_equal(picture, 0)
+            top = np.max(picture) if highest is None else highest
+            axes.imshow(above, cmap="Blues", vmin=-0.2 * top, vmax=top, interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+        else:
+            show(axes, picture)
+        axes.spines[:].set_visible(True)
+        axes.set_title(name, fontsize=10)
+        for top, left, height, width, colour, text in (outlines or {}).get(name, ()):
+            corner = (left - 0.5, top - 0.5)
+            axes.add_patch(Rectangle(corner, width, height, fill=False, ec=colour, lw=1.8))
+            axes.annotate(
+                text, corner, (0, 1), textcoords="offset points", color=colour, weight="bold"
+            )
+    for axes in grid[len(pictures) :]:
+        axes.set_visible(False)
+    figure.suptitle(title)
+    return figure
+
+
+def lines(x, curves, xlabel, ylabel, title, **axes_settings):
+    """Curves over one axis, told apart by colour, marker and dash.
+
+    Args:
+        x: Where the curves were measured.
+        curves: {name: numbers, as many as `x`}.
+        xlabel, ylabel, title: With units; the finding.
+        **axes_settings: What `Axes.set` takes, such as `xscale="log"`.
+    """
+    figure = Figure(figsize=(6, 3.8), layout="constrained")
+    (axes,) = axes_row(figure, 1)
+    for (name, y), marker, dash in zip(curves.items(), "os^Dv", ("-", "--", "-.", ":", "-")):
+        axes.plot(x, y, marker=marker, linestyle=dash, label=name)
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=title, **axes_settings)
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend()
     return figure
 
 
@@ -146,6 +223,57 @@ def scatter(points, labels, class_names, colours, title=""):
         )
     axes.set(xticks=[], yticks=[], title=title)
     return figure
+
+
+def influence_map(share, field, unit=None):
+    """How strongly each pixel moves one unit, with the unit's field in theory and in effect.
+
+    In theory the unit sees the dashed square. In effect it sees little more than the other: the
+    smallest around the same middle that holds 95 % of the influence (Luo et al., "Understanding
+    the Effective Receptive Field in Deep Convolutional Neural Networks", NeurIPS 2016).
+
+    Args:
+        share: What `kerasseg.effective_receptive_field` returned: (height, width), sum 1.
+        field: What `kerasseg.receptive_field` returned for the same layer.
+        unit: Row and column of the unit in its map. By default that in the middle of a map with a
+            unit at every stride, as "same" padding makes it.
+    """
+    (top, height), (left, width) = (
+        seen_along(axis, pixels, field, unit) for axis, pixels in enumerate(share.shape)
+    )
+    middle = np.array([top + (height - 1) / 2, left + (width - 1) / 2])
+    distance = np.abs(np.indices(share.shape) - middle[:, None, None]).max(0)
+    order = np.argsort(distance, axis=None)
+    within = np.cumsum(share.ravel()[order])
+    radius = distance.ravel()[order][np.searchsorted(within, 0.95 * within[-1])]
+
+    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    (axes,) = axes_row(figure, 1)
+    scale = PowerNorm(0.5, vmin=0, vmax=1)
+    drawn = axes.imshow(share / share.max(), cmap="magma", norm=scale, interpolation="nearest")
+    label = "influence, strongest pixel = 1 (square-root scale)"
+    figure.colorbar(drawn, label=label, ticks=[0, 0.01, 0.1, 0.25, 0.5, 1])
+    for corner, extent, style, label in (
+        ((left, top), (width, height), "--", "field in theory"),
+        (middle[::-1] - radius, (2 * radius + 1,) * 2, "-", "95 % of the influence"),
+    ):
+        frame = Rectangle(np.subtract(corner, 0.5), *extent, fill=False, color="white")
+        frame.set(linestyle=style, label=label, path_effects=HALO)
+        axes.add_patch(frame)
+    axes.legend(facecolor="0.3", labelcolor="white", loc="upper right")
+    sides = f"{height:.0f}" if height == width else f"{height:.0f} × {width:.0f}"
+    axes.set_title(f"95 % of the influence lies in {2 * radius + 1:.0f} of {sides} pixels")
+    axes.set(xlabel="column", ylabel="row")
+    return figure
+
+
+def seen_along(axis, pixels, field, unit):
+    """First row or column and how many a unit sees in theory; all, where that has no end."""
+    size, stride, offset = (part[axis] if isinstance(part, tuple) else part for part in field)
+    if math.isinf(size):
+        return 0, pixels
+    index = math.ceil(pixels / stride) // 2 if unit is None else unit[axis]
+    return float(stride * index + offset), size
 
 
 def paint(labels, colours):

@@ -15,6 +15,24 @@ from tests.conftest import environment, outputs_in_fresh_process
 CHAPTERS = sorted((Path(__file__).parents[1] / "chapters").glob("ch*.py"))
 VARIANTS = [(path, ()) for path in CHAPTERS]
 VARIANTS += [(path, ("--model", "segnet")) for path in CHAPTERS if path.stem == "ch11_unet"]
+PROMISED = {  # numbers that a chapter must have measured, each with a piece of its claim
+    "ch01_downsampling": {
+        "weights, depthwise": [144, 144],
+        "weights, standard": [4_608, 4_608],
+        "weights, separable": [656, 656],
+        "separable over standard": [0.14236, 0.14236],
+        "rates (1, 1, 1)": [7, 49],
+        "rates (1, 2, 4)": [15, 225],
+        "rates (2, 2, 2)": [13, 49],
+        "pixels that hold 95 %": [441, 124],
+    },
+    "ch02_convolutionalization": {
+        "ten classes, Dense": 2_560,
+        "ten classes, convolution": 2_560,
+        "outputs of the two differ": 0.0,
+        "what Dense layer and classifier raise": ["ValueError", "ValueError"],
+    },
+}
 
 
 def run(script, *words):
@@ -41,6 +59,8 @@ def test_chapter_runs_and_every_exact_claim_holds(path, words, scenes_dir, tmp_p
     assert {claim["chapter"] for claim in claims} == {path.stem}
     assert all(claim["holds"] for claim in claims if claim["kind"] == "exact")
     assert any(claim["kind"] == "exact" for claim in claims)
+    for part, number in PROMISED.get(path.stem, {}).items():
+        assert [claim["measured"] for claim in claims if part in claim["claim"]] == [number]
     figures = list(tmp_path.glob("*.png"))
     assert len(figures) == text.count("chapter.figure(")
     assert all(f"Figure {figure}" in printed for figure in figures)

@@ -2,10 +2,13 @@
 
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
 from kerasseg import figures
+from kerasseg.receptive_fields import effective_receptive_field, receptive_field
 
 COLOURS = np.array([(10, 20, 30), (40, 50, 60), (70, 80, 90)], "uint8")
 
@@ -88,3 +91,91 @@ def test_scatter_names_every_class_at_its_median():
     figure = figures.scatter(points, np.array([0, 0, 2]), "abc", COLOURS)
     texts = [(text.get_text(), text.get_position()) for text in figure.axes[0].texts]
     assert texts == [("a", (1, 1)), ("c", (10, 0))]
+
+
+def test_curves_without_held_out_values_and_with_the_best_epoch():
+    history = SimpleNamespace(epoch=[4, 5], history={"learning_rate": [3, np.nan]})
+    (axes,) = figures.learning_curves(history, ["learning_rate"], best=6).axes
+    assert [line.get_label() for line in axes.lines] == ["learning_rate", "best epoch"]
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), [5, 6])
+    assert list(axes.lines[1].get_xdata()) == [6, 6]
+
+
+def test_one_epoch_has_one_tick():
+    history = SimpleNamespace(epoch=[0], history={"loss": [3.0], "val_loss": [4.0]})
+    (axes,) = figures.learning_curves(history, ["loss"]).axes
+    low, high = axes.get_xlim()
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
+
+
+def frames(figure):
+    """First column, first row, columns and rows of the frames in theory and in effect."""
+    return [
+        (*(round(x + 0.5, 6) for x in patch.get_xy()), patch.get_width(), patch.get_height())
+        for patch in figure.axes[0].patches
+    ]
+
+
+def test_the_frame_of_an_influence_map_is_the_smallest_square_with_95_per_cent():
+    share = np.random.default_rng(0).random((31, 24)) ** 9
+    share /= share.sum()
+    theory, effect = frames(figures.influence_map(share, (19, 1, -9)))
+    assert theory == (3, 6, 19, 19)  # around row 15, column 12
+    sides = [2 * r + 1 for r in range(31) if square(share, 15, 12, r) >= 0.95]
+    assert effect == (12 - sides[0] // 2, 15 - sides[0] // 2, sides[0], sides[0])
+
+
+def square(share, row, column, radius):
+    rows = slice(max(0, row - radius), row + radius + 1)
+    return share[rows, max(0, column - radius) : column + radius + 1].sum()
+
+
+def test_an_influence_map_says_in_its_title_how_little_is_seen():
+    share = np.zeros((40, 50))
+    share[15:19, 20:24] = 1 / 16
+    figure = figures.influence_map(share, (20, 4, -8), unit=(4, 5))
+    assert figure.axes[0].get_title() == "95 % of the influence lies in 6 of 20 pixels"
+    figure = figures.influence_map(share, ((20, 30), (4, 2), (-8, -10)))
+    assert figure.axes[0].get_title() == "95 % of the influence lies in 18 of 20 × 30 pixels"
+    figure = figures.influence_map(share, (np.inf, None, -np.inf))
+    assert figure.axes[0].get_title() == "95 % of the influence lies in 10 of 40 × 50 pixels"
+
+
+@pytest.mark.parametrize("shape", [(25, 38), (40, 33)])
+def test_the_frame_in_theory_holds_the_gradient_of_a_real_net_exactly(shape):
+    image = keras.Input((*shape, 1))
+    x = layers.Conv2D(1, 5, strides=2, padding="same", kernel_initializer="ones")(image)
+    x = layers.Conv2D(1, 3, strides=2, padding="same", kernel_initializer="ones")(x)
+    model = keras.Model(image, x)
+    share = effective_receptive_field(model, np.ones((1, *shape, 1)))
+    theory, _ = frames(figures.influence_map(share, receptive_field(model)))
+    rows, columns = np.nonzero(share)
+    extent = (np.ptp(columns) + 1, np.ptp(rows) + 1)
+    assert theory == (columns.min(), rows.min(), *extent)
+
+
+def test_panels_show_maps_from_white_at_zero_and_draw_outlines_around_pixels():
+    maps = {"map": np.array([[0, 1, 4]]), "picture": np.full((2, 3, 1), 0.5)}
+    figure = figures.panels(maps, {"map": [(0, 1, 1, 2, "red", "7")]}, columns=1, highest=8)
+    first, second = figure.axes
+    image = first.images[0]
+    assert image.get_array().mask.tolist() == [[True, False, False]]
+    assert image.norm.vmax == 8
+    (outline,) = first.patches
+    assert (outline.get_xy(), outline.get_width(), outline.get_height()) == ((0.5, -0.5), 2, 1)
+    assert [text.get_text() for text in first.texts] == ["7"]
+    assert [axes.get_title() for axes in figure.axes] == ["map", "picture"]
+    assert second.images[0].get_array().shape == (2, 3, 3)
+
+
+def test_panels_hide_the_places_that_are_left_over():
+    figure = figures.panels({name: np.ones((2, 2)) for name in "abc"}, columns=2)
+    assert [axes.get_visible() for axes in figure.axes] == [True, True, True, False]
+
+
+def test_lines_differ_in_marker_and_dash_as_well_as_in_colour():
+    curves = {"one": [1, 2], "two": [2, 4], "three": [3, 9]}
+    (axes,) = figures.lines([1, 2], curves, "n", "size", "It grows", xscale="log").axes
+    styles = {(line.get_marker(), line.get_linestyle()) for line in axes.lines}
+    assert len(styles) == 3
+    assert (axes.get_xscale(), axes.get_title()) == ("log", "It grows")
