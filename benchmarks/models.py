@@ -1,21 +1,25 @@
 """The models against the same architectures in plain PyTorch: training, inference, memory.
 
     python benchmarks/models.py                        every model at width 0.25 and 1
-    python benchmarks/models.py --models unet segnet --widths 0.25
+    python benchmarks/models.py --models unet segnet --widths 0.25 --xla
 
 Pictures a second in training (forward, backward, plain gradient descent) and in inference, float32,
-two threads, small batches of small pictures. Ours run as Keras compiles them on a CPU, without XLA,
-and with it; PyTorch's, the plain definitions that the tests compare outputs with, in both memory
-formats. Every contender has a process of its own; a round asks each in turn, and the table shows
-medians over the rounds with their quartiles. Memory is the largest resident size of the process
-beyond that after its imports, training and inference together.
+two threads, small batches of small pictures. Ours run as Keras compiles them on a CPU, and, for
+inference alone, exported to ONNX Runtime as by `kerasseg export`; with `--xla` compiled by XLA too.
+PyTorch's are the plain definitions that the tests compare outputs with, in both memory formats.
+Every contender has a process of its own; a round asks each in turn, and the table shows medians
+over the rounds with their quartiles. Memory is the largest resident size of the process beyond that
+after its imports, training and inference together. A last table has the ratios to the faster of
+PyTorch's formats, of which each round gives one.
 """
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -40,11 +44,12 @@ SIZES = {
     "fc_densenet56": (96, 128),
     "deeplab_v1": (97, 129),
     "deeplab_v2": (97, 129),
-    "dilatednet": (96, 128),
+    "dilatednet": (192, 224),  # PyTorch reflects no more than a picture's size
     "pspnet": (97, 129),
     "deeplab_v3": (97, 129),
 }
-CONTENDERS = ("ours", "ours, XLA", "PyTorch, channels first", "PyTorch, channels last")
+PLAIN, XLA, EXPORTED = "ours", "ours, XLA", "ours, ONNX Runtime"
+THEIRS = ("PyTorch, channels first", "PyTorch, channels last")
 
 
 def keras_steps(name, width, jit_compile):
@@ -63,10 +68,35 @@ def keras_steps(name, width, jit_compile):
     model.compile(keras.optimizers.SGD(1e-3), loss, jit_compile=jit_compile)
     return (
         baseline,
-        sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
+        trainable(model),
         lambda: model.train_on_batch(images, labels),
         lambda: model.predict_on_batch(images),
     )
+
+
+def trainable(model):
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
+def exported_steps(name, width):
+    """As `keras_steps`, of the exported model: it does not train."""
+    import keras
+    import onnxruntime
+
+    import kerasseg
+
+    baseline = resident()
+    images, _ = pictures(name)
+    model = getattr(kerasseg.models, name)((*SIZES[name], 3), CLASSES, width=width)
+    expected = keras.ops.convert_to_numpy(model(images, training=False))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    with tempfile.TemporaryDirectory() as folder:
+        model.export(f"{folder}/model.onnx", format="onnx", verbose=False)
+        session = onnxruntime.InferenceSession(f"{folder}/model.onnx", options)
+    feed = {session.get_inputs()[0].name: images}
+    np.testing.assert_allclose(session.run(None, feed)[0], expected, atol=1e-4)
+    return baseline, trainable(model), None, lambda: session.run(None, feed)
 
 
 def torch_network(name, width):
@@ -144,8 +174,10 @@ def largest_resident():
 
 def serve(contender, name, width):
     """Answers every line of input, the least seconds to measure, with pictures a second."""
-    if contender.startswith("ours"):
-        steps = keras_steps(name, width, jit_compile=contender.endswith("XLA"))
+    if contender == EXPORTED:
+        steps = exported_steps(name, width)
+    elif contender in (PLAIN, XLA):
+        steps = keras_steps(name, width, jit_compile=contender == XLA)
     else:
         steps = torch_steps(name, width, channels_last=contender.endswith("last"))
     baseline, parameters, *calls = steps
@@ -157,12 +189,16 @@ def serve(contender, name, width):
 
 
 def seconds(call):
+    if call is None:
+        return math.nan
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def rate(call, least):
+    if call is None:
+        return math.nan
     call()  # warms the caches
     calls, start = 0, time.perf_counter()
     while time.perf_counter() - start < least:
@@ -200,8 +236,9 @@ class Contender:
         self.process.wait()
 
 
-def compare(name, width, rounds, least):
-    contenders = {words: Contender(words, name, width) for words in CONTENDERS}
+def compare(name, width, ours, rounds, least):
+    """Prints the table of one model; returns its ratios."""
+    contenders = {words: Contender(words, name, width) for words in (*ours, *THEIRS)}
     for _ in range(rounds):
         for contender in contenders.values():
             contender.measure(least)
@@ -213,36 +250,55 @@ def compare(name, width, rounds, least):
     for words, contender in contenders.items():
         facts = contender.facts
         cells = [
-            f"{middle:8.2f} ({low:6.2f} … {high:6.2f})"
+            f"{middle:8.2f} ({low:6.2f} … {high:6.2f})" if middle == middle else "-"
             for low, middle, high in np.percentile(contender.rates, (25, 50, 75), axis=0).T
         ]
+        start = np.nansum(facts["first"])
         print(
-            f"{words:26}{facts['parameters']:12,}{facts['memory']:7.0f}"
-            f"{facts['first'][0]:7.1f}s   {cells[0]:>24}   {cells[1]:>24}"
+            f"{words:26}{facts['parameters']:12,}{facts['memory']:7.0f}{start:7.1f}s"
+            f"   {cells[0]:>24}   {cells[1]:>24}"
         )
-    median = {words: np.median(c.rates, axis=0) for words, c in contenders.items()}
-    theirs = np.maximum(median[CONTENDERS[2]], median[CONTENDERS[3]])
-    for words in CONTENDERS[:2]:
-        training, inference = median[words] / theirs
-        print(f"{words} / the faster PyTorch: training {training:.2f}, inference {inference:.2f}")
     sys.stdout.flush()
+    rates = {words: np.array(contender.rates) for words, contender in contenders.items()}
+    medians = [np.median(rates[words], axis=0) for words in THEIRS]
+    faster = np.argmax(medians, axis=0)
+    theirs = np.stack([rates[THEIRS[which]][:, i] for i, which in enumerate(faster)], axis=1)
+    return {words: np.percentile(rates[words] / theirs, (25, 50, 75), axis=0) for words in ours}
+
+
+def print_ratios(ratios):
+    print("\nOurs / the faster PyTorch, median of the rounds' ratios (quartiles)")
+    for (name, width), ratio in ratios.items():
+        cells = [
+            f"{task}{words.removeprefix('ours')} {middle:.2f} ({low:.2f} … {high:.2f})"
+            for i, task in enumerate(("training", "inference"))
+            for words, (low, middle, high) in ((words, r[:, i]) for words, r in ratio.items())
+            if middle == middle
+        ]
+        print(f"{name:14}{width:5}  " + "   ".join(cells))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--widths", nargs="+", type=float, default=[0.25, 1.0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of a measurement, at least")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a measurement, at least")
+    parser.add_argument("--xla", action="store_true", help="ours compiled by XLA too: takes long")
     parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
         contender, name, width = arguments.serve
         serve(contender, name, float(width))
         return
-    for width in arguments.widths:
-        for name in arguments.models:
-            compare(name, width, arguments.rounds, arguments.seconds)
+    ours = (PLAIN, XLA, EXPORTED) if arguments.xla else (PLAIN, EXPORTED)
+    print_ratios(
+        {
+            (name, width): compare(name, width, ours, arguments.rounds, arguments.seconds)
+            for width in arguments.widths
+            for name in arguments.models
+        }
+    )
 
 
 if __name__ == "__main__":

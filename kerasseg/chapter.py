@@ -8,6 +8,8 @@ import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
+from kerasseg.files import write_atomically
+
 OPTIONS = {
     "dataset": "name of the data, as in kerasseg.datasets.load",
     "data_dir": "folder of the data",
@@ -177,10 +179,3 @@ def claims_table(claims):
         rows.append((mark, claim["claim"], short(claim["expected"]), measured))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)) for row in rows)
-
-
-def write_atomically(path, text):
-    """Writes a file whole or not at all."""
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(text)
-    unfinished.replace(path)

@@ -3,6 +3,8 @@
 from kerasseg.layers.atrous import AtrousConv2D
 from kerasseg.layers.cropping import CenterCropLike, CropLike
 from kerasseg.layers.flat_indices import argmax_from_flat, argmax_to_flat
+from kerasseg.layers.named_classes import NamedClasses
+from kerasseg.layers.normalization import FusedBatchNormalization
 from kerasseg.layers.padding import PadToMultiple, ReflectionPadding2D
 from kerasseg.layers.pooling import MaxPoolingWithArgmax2D
 from kerasseg.layers.preprocessing import CaffePreprocessing, LocalResponseNormalization
@@ -19,9 +21,11 @@ __all__ = [
     "CaffePreprocessing",
     "CenterCropLike",
     "CropLike",
+    "FusedBatchNormalization",
     "LocalResponseNormalization",
     "MaxPoolingWithArgmax2D",
     "MaxUnpooling2D",
+    "NamedClasses",
     "PadToMultiple",
     "PyramidPooling",
     "ReflectionPadding2D",

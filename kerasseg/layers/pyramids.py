@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerasseg.layers.atrous import AtrousConv2D
+from kerasseg.layers.normalization import FusedBatchNormalization
 from kerasseg.layers.upsampling import BilinearUpsampling2D
 from kerasseg.layers.windows import ceil_divide, spatial_axes, standardize_data_format
 
@@ -164,16 +166,16 @@ def conv_block(layer, filters, kernel_size=1, rate=1, name=None):
     settings = {"dtype": layer.dtype_policy}
     return keras.Sequential(
         [
-            keras.layers.Conv2D(
+            AtrousConv2D(
                 filters,
                 kernel_size,
+                rate,
                 padding="same",
-                dilation_rate=rate,
                 use_bias=False,
                 data_format=layer.data_format,
                 **settings,
             ),
-            keras.layers.BatchNormalization(axis=channel_axis(layer), **settings),
+            FusedBatchNormalization(axis=channel_axis(layer), **settings),
             keras.layers.ReLU(**settings),
         ],
         name=name,

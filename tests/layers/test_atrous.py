@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from kerasseg.layers import AtrousConv2D
-from tests.layers.cases import channels_first, channels_last, numpy
+from tests.layers.cases import (
+    BACKEND,
+    COMPILED,
+    channels_first,
+    channels_last,
+    compiled,
+    gradient,
+    numpy,
+)
 
 
 def with_weights_of(layer, other, x):
@@ -21,8 +29,43 @@ def test_atrous_convolution_equals_dilated_convolution(rate, padding, rng):
     x = rng.normal(size=(2, 9, 11, 3)).astype("float32")
     keras_layer = keras.layers.Conv2D(4, (3, 2), dilation_rate=rate, padding=padding)
     layer = with_weights_of(AtrousConv2D(4, (3, 2), rate, padding=padding), keras_layer, x)
-    np.testing.assert_array_equal(numpy(layer(x)), numpy(keras_layer(x)))
-    assert layer.compute_output_shape(x.shape) == tuple(layer(x).shape)
+    expected = numpy(keras_layer(x))
+    np.testing.assert_allclose(numpy(layer(x)), expected, atol=1e-5)
+    assert layer.compute_output_shape(x.shape) == expected.shape
+    upstream = rng.normal(size=expected.shape).astype("float32")
+    theirs = gradient(keras_layer, x, upstream)
+    for mode in ("eager", *COMPILED):
+        call = layer if mode == "eager" else compiled(layer, mode)
+        np.testing.assert_allclose(gradient(call, x, upstream), theirs, atol=1e-4)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="the kernels are TensorFlow's")
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_holes_are_leapt_over_where_there_are_kernels_for_it(at_hand, rng, monkeypatch):
+    import tensorflow as tf
+
+    from kerasseg.layers import tensorflow_atrous
+
+    monkeypatch.setattr(tensorflow_atrous, "has_kernels", lambda dtype: at_hand)
+    layer = AtrousConv2D(4, 3, rate=2, padding="same")
+    graph = tf.function(layer).get_concrete_function(tf.TensorSpec((2, 9, 11, 3))).graph
+    kinds = {op.type for op in graph.get_operations()}
+    assert ("SpaceToBatchND" in kinds) != at_hand
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="the kernels are TensorFlow's")
+def test_gradients_by_the_kernel_are_those_of_keras(rng):
+    import tensorflow as tf
+
+    x = rng.normal(size=(2, 9, 11, 3)).astype("float32")
+    keras_layer = keras.layers.Conv2D(4, 3, dilation_rate=2)
+    layer = with_weights_of(AtrousConv2D(4, 3), keras_layer, x)
+    gradients = []
+    for one in (keras_layer, layer):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(one(x) ** 2)
+        gradients.append(numpy(tape.gradient(loss, one.kernel.value)))
+    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-4, atol=1e-4)
 
 
 def test_atrous_convolution_equals_convolution_with_zeros_between_the_taps(rng):

@@ -63,6 +63,7 @@ MODELS = {
     "AverageUnpooling2D": one(lambda: layers.AverageUnpooling2D((3, 2))),
     "BilinearUpsampling2D": one(lambda: layers.BilinearUpsampling2D((3, 2), align_corners=True)),
     "AtrousConv2D": one(lambda: layers.AtrousConv2D(4, (3, 2), rate=(2, 3), padding="same")),
+    "FusedBatchNormalization": one(lambda: layers.FusedBatchNormalization(momentum=0.3)),
     "CenterCropLike": two(layers.CenterCropLike),
     "CropLike": two(lambda: layers.CropLike(3)),
     "PadToMultiple": one(lambda: layers.PadToMultiple(4, remainder=1, minimum=10)),
@@ -73,6 +74,7 @@ MODELS = {
     "AtrousSpatialPyramidPooling": one(
         lambda: layers.AtrousSpatialPyramidPooling(4, (1, 2), image_pooling=False, dropout=0.3)
     ),
+    "NamedClasses": one(lambda: layers.NamedClasses(["a", "b", "c"], np.eye(3), None, (5, 4))),
     "Sampling": no_variance,
     "Bilinear": one(bilinear_transpose),
 }

@@ -1,0 +1,77 @@
+"""What a model's channels mean, kept in its file."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="kerasseg")
+class NamedClasses(keras.layers.Identity):
+    """Passes logits on as they are, and knows what they stand for.
+
+    The last layer of a model that travels: who loads the file needs no other to name the classes,
+    to colour them, and to bring a picture to the size that the model was trained at.
+    `kerasseg.models.with_classes` adds it, `kerasseg.models.classes_of` finds it.
+
+    Args:
+        class_names: One name a class id.
+        colours: One (red, green, blue), 0 to 255, a class id. `None` if the classes have none.
+        ignore_class: The void id in the masks. `None` if every pixel has a class.
+        image_size: (height, width) of the training pictures. `None` if they had no common size.
+
+    Input shape: any, any dtype; it is not cast, also under mixed precision.
+    Output shape: that of the input.
+
+    Raises:
+        ValueError: names that are not distinct words, colours or sizes that are none.
+
+    Example:
+
+    >>> layer = NamedClasses(["road", "sky"], colours=[(128, 64, 128), (70, 130, 180)])
+    >>> layer(np.array([0.5, -0.5])), layer.class_names
+    ([ 0.5 -0.5], ('road', 'sky'))
+    """
+
+    def __init__(self, class_names, colours=None, ignore_class=255, image_size=None, **kwargs):
+        super().__init__(**{"autocast": False, **kwargs})
+        self.class_names = as_names(class_names)
+        self.colours = None if colours is None else as_colours(colours, len(self.class_names))
+        self.ignore_class = ignore_class
+        self.image_size = None if image_size is None else as_size(image_size)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "class_names": self.class_names,
+            "colours": self.colours,
+            "ignore_class": self.ignore_class,
+            "image_size": self.image_size,
+        }
+
+
+def as_names(names):
+    whole = not isinstance(names, str) and all(isinstance(name, str) for name in names)
+    if not whole or not names or len({*names}) < len(names):
+        raise ValueError(
+            f"`class_names` must be distinct names, one a class id. Received: class_names={names}"
+        )
+    return tuple(names)
+
+
+def as_colours(colours, count):
+    rows = tuple(tuple(map(int, colour)) for colour in colours)
+    if len(rows) != count or any(
+        len(row) != 3 or not 0 <= min(row) <= max(row) < 256 for row in rows
+    ):
+        raise ValueError(
+            f"`colours` must be {count} times (red, green, blue), 0 to 255, one colour a class. "
+            f"Received: {len(rows)} colours, {rows}"
+        )
+    return rows
+
+
+def as_size(size):
+    pair = tuple(map(int, size))
+    if len(pair) != 2 or min(pair) < 1:
+        raise ValueError(
+            f"`image_size` must be (height, width) in pixels. Received: image_size={size}"
+        )
+    return pair
