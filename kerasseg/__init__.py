@@ -11,7 +11,10 @@ from kerasseg import initializers, layers, losses, metrics, models
 from kerasseg.prediction import predict_image
 from kerasseg.version import __version__
 
-LOADED_ON_FIRST_USE = ("chapter", "checks", "cli", "datasets", "figures")
+LOADED_ON_FIRST_USE = (
+    *("chapter", "checks", "cli", "datasets", "evaluation", "export"),
+    *("figures", "report", "training"),
+)
 FUNCTIONS = {
     "check_batch": "checks",
     "check_dataset": "checks",

@@ -1,20 +1,40 @@
-"""The command line: `kerasseg check DIR`, and what else there is to do with a folder of pictures.
+"""The command line: `kerasseg COMMAND`, for one's own pictures.
 
 A command is a function that is given its parser, adds its arguments, and returns what to run: a
 function of the parsed arguments that returns the exit code. Its name is the command, its
-docstring the help.
+docstring the help; what it needs to run is imported when it runs.
 """
 
 import argparse
 import inspect
 import sys
 
+from kerasseg.commands.chapters import chapters
+from kerasseg.commands.check import check
+from kerasseg.commands.evaluate import evaluate
+from kerasseg.commands.export import export
+from kerasseg.commands.predict import predict
+from kerasseg.commands.train import train
 from kerasseg.version import __version__
+
+COMMANDS = (chapters, check, train, evaluate, predict, export)
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong arguments are one line and exit code 2."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message}. `{self.prog} --help` shows an example.\n")
 
 
 def main(arguments=None):
     """Runs a command and returns its exit code; wrong arguments end the process with 2."""
-    parser = argparse.ArgumentParser(
+    return run(parse(arguments))
+
+
+def parse(arguments):
+    """The options of a command, its function `run` among them."""
+    parser = Parser(
         prog="kerasseg",
         description="Encoders and decoders for images in Keras 3.",
         epilog="example:\n  kerasseg check data/camvid\n\n`kerasseg COMMAND --help` says more.",
@@ -31,48 +51,22 @@ def main(arguments=None):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command_parser.set_defaults(run=command(command_parser))
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def run(options):
+    """Runs a command; what it refuses is one line."""
     for stream in (sys.stdout, sys.stderr):  # a file may have a name that a terminal cannot show
         if hasattr(stream, "reconfigure"):  # `io.StringIO` has none, and shows every name
             stream.reconfigure(errors="backslashreplace")
     try:
         return options.run(options)
-    except (OSError, ValueError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+    except (ImportError, OSError, ValueError) as error:
+        print("kerasseg: error:", *str(error).splitlines(), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
 
-
-def check(parser):
-    """Says in words what is wrong with a folder of images and masks.
-
-    Reads every file once, changes none, and prints the splits, the mean and the standard
-    deviation of the images, how often each class occurs, and what is wrong, with its remedy.
-
-    example:
-      kerasseg check data/camvid
-
-    exit code:
-      0  nothing is wrong
-      1  warnings: something may spoil a training
-      2  errors: something will, or the folder cannot be read
-    """
-    parser.add_argument(
-        "folder", help="images/ and masks/, or train/images/ and train/masks/, or as CamVid lies"
-    )
-
-    def run(options):
-        from kerasseg.checks import check_dataset
-
-        report = check_dataset(options.folder)
-        print(report)
-        return report.exit_code
-
-    return run
-
-
-COMMANDS = (check,)
 
 if __name__ == "__main__":
     sys.exit(main())

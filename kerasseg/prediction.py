@@ -220,7 +220,8 @@ def grid_offset(model, length):
 
 
 def ends_in_softmax(model):
-    last = model.layers[-1]
+    identity = keras.layers.Identity
+    last = next(layer for layer in model.layers[::-1] if not isinstance(layer, identity))
     activation = getattr(last, "activation", None)
     return isinstance(last, keras.layers.Softmax) or activation is keras.activations.softmax
 

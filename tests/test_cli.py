@@ -57,11 +57,14 @@ def test_help_names_the_commands_and_shows_an_example(arguments, capsys):
 
 
 @pytest.mark.parametrize("arguments", [[], ["chek"], ["check"]])
-def test_wrong_arguments_exit_with_2_and_the_usage(arguments, capsys):
+def test_wrong_arguments_exit_with_2_and_one_line(arguments, capsys):
     with pytest.raises(SystemExit) as leaving:
         cli.main(arguments)
     assert leaving.value.code == 2
-    assert "usage: kerasseg" in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert errors.startswith("kerasseg")
+    assert errors.endswith("--help` shows an example.\n")
+    assert errors.count("\n") == 1
 
 
 def test_a_file_name_that_no_terminal_can_show_is_printed_all_the_same(camvid_dir):

@@ -6,6 +6,7 @@ from kerasseg.models.autoencoders import (
     split_autoencoder,
     vae,
 )
+from kerasseg.models.classes import classes_of, with_classes
 from kerasseg.models.convolutionalization import convolutionalize
 from kerasseg.models.deconvnets import deconvnet
 from kerasseg.models.deeplab1 import deeplab_v1
@@ -20,6 +21,7 @@ from kerasseg.models.segnets import segnet, segnet_basic
 from kerasseg.models.unets import unet
 
 __all__ = [
+    "classes_of",
     "conv_autoencoder",
     "convolutionalize",
     "deconvnet",
@@ -41,4 +43,5 @@ __all__ = [
     "split_autoencoder",
     "unet",
     "vae",
+    "with_classes",
 ]

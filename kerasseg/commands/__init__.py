@@ -1,0 +1,1 @@
+"""What `kerasseg` does on the command line, one command a file."""

@@ -1,0 +1,42 @@
+"""`kerasseg evaluate`: the score that Keras's own loop gives."""
+
+import json
+
+import keras
+
+from kerasseg import datasets
+from kerasseg.losses import CrossEntropy
+from kerasseg.metrics import MeanIoU
+
+
+def test_the_score_is_that_of_model_evaluate(kerasseg, pictures, model, model_file, capsys):
+    assert kerasseg("evaluate", model_file, pictures, "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    data = datasets.load("folder", data_dir=pictures, image_size=(32, 48), batch_size=3)
+    logged = keras.models.clone_model(model)
+    logged.set_weights(model.get_weights())
+    logged.compile(loss=CrossEntropy(), metrics=[MeanIoU(data.num_classes)])
+    log = logged.evaluate(data.validation, return_dict=True, verbose=0)
+    assert 0 < said["mean_iou"] < 1
+    assert abs(said["mean_iou"] - log["mean_iou"]) < 1e-6
+    assert said["class_names"] == list(data.class_names)
+
+
+def test_the_table_names_every_class_and_the_mean(kerasseg, pictures, model_file, capsys):
+    assert kerasseg("evaluate", model_file, pictures, "--split", "train") == 0
+    page, errors = capsys.readouterr()
+    assert [line.split()[0] for line in page.splitlines()[-2:]] == ["mean", "pixel"]
+    assert "bicyclist" in page
+    assert errors == ""
+
+
+def test_other_names_for_as_many_classes_are_a_warning(kerasseg, model_file, pictures, capsys):
+    names = [*(f"thing{i}" for i in range(11)), "void"]
+    (pictures / "classes.txt").write_text("\n".join(names))
+    try:
+        code = kerasseg("evaluate", model_file, pictures)
+    finally:
+        (pictures / "classes.txt").unlink()
+    page, errors = capsys.readouterr()
+    assert (code, "mean IoU" in page) == (0, True)
+    assert errors.startswith("warning: the model's classes are sky, building")

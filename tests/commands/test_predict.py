@@ -1,0 +1,139 @@
+"""`kerasseg predict`: label maps whose score is the model's, at every size."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasseg import predict_image
+from kerasseg.datasets.files import read_image, read_mask
+from kerasseg.layers import NamedClasses
+from kerasseg.models import classes_of, with_classes
+
+
+def nearest(mask, size):
+    """A mask at another size: the pixel in which the new pixel's centre lies."""
+    rows, columns = (
+        np.floor((np.arange(new) + 0.5) * old / new).astype(int)
+        for new, old in zip(size, mask.shape)
+    )
+    return mask[rows][:, columns]
+
+
+def mean_iou(pairs, num_classes, void=255):
+    """The score from its definition, one class after another."""
+    ious = []
+    for i in range(num_classes):
+        both = sum(((t == i) & (p == i) & (t != void)).sum() for t, p in pairs)
+        either = sum((((t == i) | (p == i)) & (t != void)).sum() for t, p in pairs)
+        if either:
+            ious.append(both / either)
+    return np.mean(ious)
+
+
+def test_label_maps_at_the_evaluated_size_score_what_evaluate_says(
+    kerasseg, pictures, model_file, tmp_path, capsys
+):
+    size = ("--image-size", 32, 48)
+    assert kerasseg("evaluate", model_file, pictures, "--json", *size) == 0
+    said = json.loads(capsys.readouterr().out)
+    folder = pictures / "val"
+    assert kerasseg("predict", model_file, folder, "--output", tmp_path / "maps", *size) == 0
+    assert capsys.readouterr().out == f"4 label maps in {tmp_path}/maps\n"
+    pairs = [
+        (
+            nearest(np.asarray(Image.open(pictures / "valannot" / path.name)), (32, 48)),
+            np.asarray(Image.open(tmp_path / "maps" / path.name)),
+        )
+        for path in sorted(folder.iterdir())
+    ]
+    pairs = [(np.where(truth == 11, 255, truth), map_) for truth, map_ in pairs]
+    assert len(np.unique(pairs[0][1])) > 3
+    assert abs(mean_iou(pairs, 11) - said["mean_iou"]) < 1e-6
+
+
+def test_label_maps_have_the_pictures_size_the_classes_colours_and_ids_as_values(
+    kerasseg, pictures, model, model_file, tmp_path
+):
+    picture = pictures / "val" / "val_00.png"
+    words = ("--overlays", "--probabilities", "--output", tmp_path)
+    assert kerasseg("predict", model_file, picture, *words) == 0
+    saved = Image.open(tmp_path / "val_00.png")
+    ids = np.asarray(saved)
+    assert (saved.mode, ids.shape) == ("P", (45, 60))
+    colours = np.array(classes_of(model).colours)
+    np.testing.assert_array_equal(np.asarray(saved.convert("RGB")), colours[ids])
+    np.testing.assert_array_equal(read_mask(tmp_path / "val_00.png"), ids)
+
+    probabilities = np.load(tmp_path / "probabilities" / "val_00.npy").astype("float32")
+    assert probabilities.shape == (45, 60, 11)
+    np.testing.assert_allclose(probabilities.sum(-1), 1, atol=5e-3)
+    chosen = np.take_along_axis(probabilities, ids[..., None].astype(int), axis=-1)[..., 0]
+    assert (chosen >= probabilities.max(-1) - 1e-3).all()
+
+    overlay = np.asarray(Image.open(tmp_path / "overlays" / "val_00.png"), "float64")
+    np.testing.assert_allclose(
+        overlay, 0.4 * read_image(picture) + 0.6 * colours[ids], atol=0.5 + 1e-4
+    )
+
+
+def test_without_probabilities_the_label_maps_are_the_same(
+    kerasseg, pictures, model_file, tmp_path
+):
+    for name, words in (("a", ()), ("b", ("--probabilities",))):
+        folder = tmp_path / name
+        assert kerasseg("predict", model_file, pictures / "val", "--output", folder, *words) == 0
+    for path in (tmp_path / "a").glob("*.png"):
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_native_tiles_are_those_of_predict_image(kerasseg, model, model_file, tmp_path, rng):
+    image = rng.integers(0, 256, (70, 130, 3), "uint8")
+    Image.fromarray(image).save(tmp_path / "wide.bmp")
+    words = ("--image-size", "native", "--tile", 64, "--overlap", 0.5, "--flip")
+    assert kerasseg("predict", model_file, tmp_path / "wide.bmp", "--output", tmp_path, *words) == 0
+    expected = predict_image(model, image, tile=64, overlap=0.5, flip=True)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "wide.png")), expected)
+
+
+@pytest.mark.parametrize("words", [(), ("--image-size", "native")])
+def test_a_picture_of_one_pixel_has_a_label_map_of_one(kerasseg, model_file, tmp_path, words):
+    Image.new("RGB", (1, 1), (9, 99, 199)).save(tmp_path / "dot.jpg")
+    assert kerasseg("predict", model_file, tmp_path / "dot.jpg", "--output", tmp_path, *words) == 0
+    assert Image.open(tmp_path / "dot.png").size == (1, 1)
+
+
+def test_folders_in_a_folder_come_back_as_folders(kerasseg, model_file, tmp_path):
+    for name in ("a/x.png", "b/x.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True)
+        Image.new("RGB", (5, 4)).save(tmp_path / "in" / name)
+    assert kerasseg("predict", model_file, tmp_path / "in", "--output", tmp_path / "out") == 0
+    assert {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.png")} == {
+        "a/x.png",
+        "b/x.png",
+    }
+
+
+def test_grey_pictures_fit_a_model_of_colour_and_one_of_grey(kerasseg, model_file, tmp_path):
+    Image.new("L", (7, 6), 99).save(tmp_path / "grey.png")
+    image = keras.Input((None, None, 1))
+    grey = with_classes(keras.Model(image, keras.layers.Conv2D(2, 1)(image)), ["a", "b"])
+    grey.save(tmp_path / "grey.keras")
+    for i, path in enumerate((model_file, tmp_path / "grey.keras")):
+        output = tmp_path / str(i)
+        assert kerasseg("predict", path, tmp_path / "grey.png", "--output", output) == 0
+        assert Image.open(output / "grey.png").size == (7, 6)
+
+
+def test_a_model_without_names_gets_colours_that_differ(kerasseg, tmp_path):
+    image = keras.Input((None, None, 3))
+    plain = keras.Model(image, keras.layers.Conv2D(3, 1)(image))
+    assert not any(isinstance(layer, NamedClasses) for layer in plain.layers)
+    plain.save(tmp_path / "plain.keras")
+    Image.new("RGB", (7, 6)).save(tmp_path / "x.jpg")
+    words = (tmp_path / "plain.keras", tmp_path / "x.jpg", "--output", tmp_path)
+    assert kerasseg("predict", *words) == 0
+    palette = Image.open(tmp_path / "x.png").getpalette()[:9]
+    assert len({tuple(palette[i : i + 3]) for i in (0, 3, 6)}) == 3
