@@ -81,6 +81,8 @@ def receptive_field(model, layer=None, unit=None):
             "`model` must have one input, a batch of images (batch, height, width, channels). "
             f"Received: inputs of shapes {[x.shape for x in inputs]}"
         )
+    if unit is not None and np.shape(unit) != (2,):
+        raise ValueError(f"`unit` must be a pair, row and column. Received: unit={unit!r}")
     image = keras.KerasTensor([size or FREE_SIZE for size in inputs[0].shape])
     calls, outputs = unfold(model, [image])
     target = outputs[0] if layer is None else output_of(layer, calls)
@@ -96,7 +98,7 @@ def output_of(layer, calls):
     if len(found) != 1:
         raise ValueError(
             "`layer` must be a layer that the model calls once, or its name. "
-            f"Received: layer={layer}, called {len(found)} times"
+            f"Received: layer={layer}, called {len(found)} times. Of a nested model name a layer."
         )
     return found[0].outputs[0]
 
@@ -284,8 +286,11 @@ def window(layer, axis):
     A new layer joins with `@window.register(LayerClass)` over a function of the layer and the axis
     that returns a `Window`, `Spread`, `Interpolation` or `Everything`.
     """
-    if not isinstance(layer, layers.Layer) and type(layer).__name__ in POINTWISE_OPERATIONS:
-        return Window()
+    if not isinstance(layer, layers.Layer):
+        if type(layer).__name__ in POINTWISE_OPERATIONS:
+            return Window()
+        if type(layer).__name__ == "Concatenate":
+            return along_axes(layer, axis)
     raise ValueError(
         f"The receptive field is not known of {describe(layer)}. Teach it with "
         "@kerasseg.receptive_fields.window.register(LayerClass)"
@@ -299,7 +304,6 @@ POINTWISE_LAYERS = (
     layers.AlphaDropout,
     layers.Average,
     layers.BatchNormalization,
-    layers.Dense,
     layers.Dropout,
     layers.ELU,
     layers.GaussianDropout,
@@ -313,7 +317,6 @@ POINTWISE_LAYERS = (
     layers.PReLU,
     layers.ReLU,
     layers.Rescaling,
-    layers.Softmax,
     layers.SpatialDropout2D,
     layers.Subtract,
     kerasseg.layers.CaffePreprocessing,
@@ -349,10 +352,17 @@ for layer_class in (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D):
 
 @window.register(layers.Concatenate)
 @window.register(layers.LayerNormalization)
+@window.register(layers.Softmax)
 def along_axes(layer, axis):
-    """Concatenation and normalisation, which are pointwise along the channels."""
+    """Concatenation, normalisation and softmax, which are pointwise along the channels."""
     along = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
     return Everything(1) if axis.dimension in [a % 4 for a in along] else Window()
+
+
+@window.register(layers.Dense)
+def dense(layer, axis):
+    """Pointwise, but on a `channels_first` map, whose columns it mixes."""
+    return Everything(1) if axis.dimension == 3 else Window()
 
 
 def in_front(layer, size, stride, few, many):
@@ -475,8 +485,9 @@ def effective_receptive_field(model, images, layer=None):
     Args:
         model: A functional or Sequential `keras.Model` of one input.
         images: Batch of images, larger than the theoretical field.
-        layer: A layer of the model or its name; of several outputs the first is meant. `None` for
-            the model's output. A softmax has no gradient of this kind: its channels sum to one.
+        layer: A layer of the model or its name, not one inside a nested model; of several outputs
+            the first is meant. `None` for the model's output. A softmax has no gradient of this
+            kind: its channels sum to one.
 
     Returns:
         NumPy array `(height, width)` that sums to one: the share of every pixel.

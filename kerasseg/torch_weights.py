@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import keras
@@ -12,7 +12,7 @@ from keras import layers
 from kerasseg.graphs import data_format_of, graph_of, unfold
 
 
-def load_torch_weights(model, state_dict, names=None, *, batch_norm_epsilon=None):
+def load_torch_weights(model, state_dict, names=None, *, batch_norm_epsilon=1e-5):
     """Carries the weights of a PyTorch network into a Keras model.
 
     The layers, in the order of `model.summary()`, meet the PyTorch modules in the order of the
@@ -20,12 +20,15 @@ def load_torch_weights(model, state_dict, names=None, *, batch_norm_epsilon=None
     normalisation those of the first normalisation, the first `Dense` those of the first `Linear`.
     What is inside a nested model or a composed layer stands in its place. Where branches run side
     by side the two orders often differ, and branches of equal shapes would change places
-    unnoticed: there `names` says which module belongs to which layer.
+    unnoticed: there `names` says which module belongs to which layer. Nor does a `state_dict` say
+    in which order maps are concatenated, or whether a kernel is that of a transposed convolution:
+    compare one output of both networks.
 
     Kernels change the order of their axes. Behind `Flatten` the inputs of a `Dense` change theirs
     too: PyTorch flattens channel by channel, Keras pixel by pixel. `num_batches_tracked` has no
-    counterpart. The epsilon of a batch normalisation is not among the weights, but 1e-5 in PyTorch
-    and 1e-3 in Keras unless told otherwise: say which, and the variances make up for it.
+    counterpart. The epsilon of a normalisation is not among the weights, but 1e-5 in PyTorch and
+    1e-3 in Keras unless told otherwise: the variances of a batch normalisation make up for the
+    difference, group and layer normalisations must be built with the network's epsilon.
 
     Args:
         model: A functional or Sequential `keras.Model`, of either data format.
@@ -33,17 +36,18 @@ def load_torch_weights(model, state_dict, names=None, *, batch_norm_epsilon=None
         names: Optional dict from names of layers to names of PyTorch modules, say
             `{"encoder1_conv1": "down.0.conv"}`. A nested model or a composed layer takes what is
             below that name. Layers that are not in it go by order.
-        batch_norm_epsilon: The epsilon of the PyTorch network's batch normalisations, 1e-5 by its
-            default. `None` if the layers have the same.
+        batch_norm_epsilon: The epsilon of the PyTorch network's normalisations; 1e-5 is PyTorch's
+            default. `None` if every layer has that of its module.
 
     Raises:
-        ValueError: If a layer and its module do not fit, with both names and shapes, or if one is
-            left over. The model is then as it was before.
+        ValueError: If a layer and its module do not fit, with both names and shapes, if one is left
+            over, or if numbers of a map would come to a `Dense` in another order than in PyTorch.
+            The model is then as it was before.
 
     Example:
 
     >>> model = kerasseg.models.unet((None, None, 3), 2)
-    >>> load_torch_weights(model, torch.load("unet.pth"), batch_norm_epsilon=1e-5)
+    >>> load_torch_weights(model, torch.load("unet.pth"))
     >>> model.save("unet.keras")
     """
     maps = flattened_maps(model)
@@ -51,10 +55,8 @@ def load_torch_weights(model, state_dict, names=None, *, batch_norm_epsilon=None
     for leaves, modules in groups(model, modules_of(state_dict), names or {}):
         for slot, module in pairs([slot for leaf in leaves for slot in slots(leaf)], modules):
             values = fitted(slot, module, maps.get(id(slot.layer)))
-            if "running_var" in values and batch_norm_epsilon is not None:
-                values["running_var"] = (
-                    values["running_var"] + batch_norm_epsilon - slot.layer.epsilon
-                )
+            if slot.kind == "normalisation" and batch_norm_epsilon is not None:
+                make_up_for_epsilon(slot, values, batch_norm_epsilon)
             assignments += [(slot.weights[entry][0], values[entry]) for entry in values]
     for variable, values in assignments:
         variable.assign(values)
@@ -77,6 +79,8 @@ class Module(NamedTuple):
 
 
 def modules_of(state_dict):
+    if not isinstance(state_dict, Mapping):
+        raise no_tensors("state_dict", state_dict)
     modules = {}
     for key, tensor in state_dict.items():
         name, _, entry = key.rpartition(".")
@@ -90,12 +94,16 @@ def to_numpy(key, tensor):
         tensor = tensor.detach().cpu().float()  # NumPy knows no bfloat16
     array = np.asarray(tensor)
     if not np.issubdtype(array.dtype, np.number):
-        raise ValueError(
-            "`state_dict` must lead from names to tensors. "
-            f"Received: state_dict[{key!r}] of class {type(tensor).__name__}. Pass "
-            "network.state_dict(), or the entry of a checkpoint that holds it."
-        )
+        raise no_tensors(f"state_dict[{key!r}]", tensor)
     return array
+
+
+def no_tensors(place, received):
+    return ValueError(
+        "`state_dict` must lead from names to tensors. "
+        f"Received: {place} of class {type(received).__name__}. Pass network.state_dict(), or the "
+        "entry of a checkpoint that holds it."
+    )
 
 
 def groups(model, modules, names):
@@ -172,6 +180,19 @@ def fitted(slot, module, flattened):
     return values
 
 
+def make_up_for_epsilon(slot, values, epsilon):
+    """Lets `variance + epsilon` be the same number in both networks."""
+    if "running_var" in values:
+        values["running_var"] = values["running_var"] + epsilon - slot.layer.epsilon
+    elif slot.layer.epsilon != epsilon:
+        raise ValueError(
+            f"Layer {slot.title} must have the epsilon of its module, since it holds no variance "
+            f"that could make up for another. Received: epsilon={slot.layer.epsilon}, "
+            f"batch_norm_epsilon={epsilon}. Build it with epsilon={epsilon}, or pass "
+            "batch_norm_epsilon=None if every layer has that of its module."
+        )
+
+
 def by_pixel(values, height, width, channels):
     """Rows in the order (channel, row, column) brought to the order (row, column, channel)."""
     rows = np.arange(len(values)).reshape(channels, height, width)
@@ -184,14 +205,17 @@ def flattened_maps(model):
     calls, _ = unfold(model, graph_of(model).inputs)
     for call in calls:
         layer, before, after = call.operation, call.inputs[0], call.outputs[0]
+        shapes = {of_tensor.get(id(x)) for x in call.inputs}
         shape = maps[id(layer)] = of_tensor.get(id(before))
         if isinstance(layer, layers.Flatten) and len(before.shape) == 4:
             first = layer.data_format == "channels_first"
             shape = before.shape[2:] + before.shape[1:2] if first else before.shape[1:]
         elif isinstance(layer, layers.Dense):
             shape = None
-        elif (shape and after.shape != before.shape) or (
-            isinstance(layer, layers.Reshape) and reorders(before, after, data_format_of(calls))
+        elif (
+            len(shapes) > 1
+            or (shape and after.shape != before.shape)
+            or reorders(layer, before, after, data_format_of(calls))
         ):
             raise ValueError(
                 "The numbers of a map must become a vector through Flatten and then a Dense, since "
@@ -202,8 +226,12 @@ def flattened_maps(model):
     return maps
 
 
-def reorders(before, after, data_format):
-    """Whether a reshape between a vector and a map goes pixel by pixel, unlike PyTorch's."""
+def reorders(layer, before, after, data_format):
+    """Whether a map changes its axes, or vector and map each other pixel by pixel."""
+    if type(layer).__name__ in ("Permute", "Transpose"):
+        return len(before.shape) == 4
+    if isinstance(layer, (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)):
+        return False
     if data_format == "channels_first" or {len(before.shape), len(after.shape)} != {2, 4}:
         return False
     _, height, width, channels = before.shape if len(before.shape) == 4 else after.shape

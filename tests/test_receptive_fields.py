@@ -291,6 +291,29 @@ def test_operations_of_keras_ops_are_pointwise():
     assert receptive_field(model) == (3, 1, -1)
 
 
+def test_joining_by_operation_is_joining_by_layer():
+    image = keras.Input((None, None, 3))
+    x = layers.Conv2D(3, 3, padding="same")(image)
+    assert receptive_field(keras.Model(image, ops.concatenate([x, image], -1))) == (3, 1, -1)
+    x = ops.concatenate([x, image], 2)
+    assert receptive_field(keras.Model(image, x)).size == (3, math.inf)
+
+
+@pytest.mark.parametrize(
+    ("layer", "size"),
+    [
+        (layers.Dense(2), (3, math.inf)),
+        (layers.Softmax(axis=1), 3),
+        (layers.Softmax(axis=2), (math.inf, 3)),
+        (layers.Softmax(), (3, math.inf)),
+    ],
+)
+def test_what_works_along_columns_sees_all_of_them(layer, size):
+    image = keras.Input((2, 8, 9))
+    x = layers.Conv2D(2, 3, padding="same", data_format="channels_first")(image)
+    assert receptive_field(keras.Model(image, layer(x))).size == size
+
+
 @keras.saving.register_keras_serializable(package="tests")
 class Shift(layers.Layer):
     def call(self, x):
@@ -316,8 +339,10 @@ def test_an_unknown_layer_is_named_and_can_be_taught():
 
 
 def test_what_has_no_field_is_refused():
-    with pytest.raises(ValueError, match="layer=conv9, called 0 times"):
+    with pytest.raises(ValueError, match="layer=conv9, called 0 times. Of a nested model name"):
         receptive_field(pooled_globally(), "conv9")
+    with pytest.raises(ValueError, match="must be a pair, row and column. Received: unit=5"):
+        receptive_field(pooled_globally(), "conv", unit=5)
     with pytest.raises(ValueError, match="must have one input, a batch of images"):
         receptive_field(keras.Sequential([keras.Input((8,)), layers.Dense(3)]))
     with pytest.raises(ValueError, match="must be functional or a Sequential that is built"):

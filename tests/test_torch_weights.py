@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from kerasseg import models
 from kerasseg.torch_weights import load_torch_weights
@@ -23,7 +23,7 @@ def torch_outputs(network, images):
 def assert_same(network, model, images):
     """With the weights of the network, the model gives its outputs."""
     plain.with_random_statistics(network)
-    load_torch_weights(model, network.state_dict())
+    load_torch_weights(model, network.state_dict(), batch_norm_epsilon=None)
     expected = torch_outputs(network, images)
     expected = np.moveaxis(expected, 1, -1) if expected.ndim == 4 else expected
     assert expected.std() > 0.1
@@ -35,10 +35,34 @@ def test_unet_is_wired_as_the_papers():
     assert_same(network, models.unet((None, None, 3), 4, width=1 / 8), picture(48, 80))
 
 
-def test_unet_with_valid_padding_is_wired_as_the_papers():
-    network = plain.UNet(1, 2, (2, 4, 8, 16, 32), padding=0)
-    model = models.unet((None, None, 1), 2, width=1 / 32, padding="valid")
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_unet_with_valid_padding_is_wired_as_the_papers(batch_norm):
+    network = plain.UNet(1, 2, (2, 4, 8, 16, 32), padding=0, batch_norm=batch_norm)
+    model = models.unet((None, None, 1), 2, width=1 / 32, padding="valid", batch_norm=batch_norm)
     assert_same(network, model, picture(204, 188, 1, count=1))
+
+
+def test_unet_has_the_definitions_parameters():
+    for channels, batch_norm, count in ((1, False, 31_030_658), (3, True, 31_037_698)):
+        with torch.device("meta"):
+            network = plain.UNet(channels, 2, batch_norm=batch_norm)
+        assert sum(weight.numel() for weight in network.parameters()) == count
+
+
+def test_a_pytorch_checkpoint_becomes_a_keras_file(tmp_path):
+    network = plain.with_random_statistics(plain.UNet(3, 2, (2, 4, 8, 16, 32)))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 1e-5  # PyTorch's, other than that of our layers
+            module.running_var /= 100
+    torch.save(network.state_dict(), tmp_path / "unet.pth")
+    model = models.unet((None, None, 3), 2, width=1 / 32)
+    load_torch_weights(model, torch.load(tmp_path / "unet.pth"))
+    model.save(tmp_path / "unet.keras")
+    images = picture(32, 48)
+    expected = np.moveaxis(torch_outputs(network, images), 1, -1)
+    result = outputs(keras.saving.load_model(tmp_path / "unet.keras"), images)
+    np.testing.assert_allclose(result, expected, atol=1e-4 * expected.std(), rtol=1e-4)
 
 
 def test_segnet_is_wired_as_the_papers_at_any_size():
@@ -116,8 +140,8 @@ def test_every_kind_of_layer_and_a_flattened_map_are_carried_over():
 def test_channels_first_models_take_the_same_weights():
     last, first = classifier(), classifier("channels_first")
     state = plain.with_random_statistics(Classifier()).state_dict()
-    load_torch_weights(last, state)
-    load_torch_weights(first, state)
+    load_torch_weights(last, state, batch_norm_epsilon=None)
+    load_torch_weights(first, state, batch_norm_epsilon=None)
     for ours, theirs in zip(first.get_weights(), last.get_weights()):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -175,20 +199,43 @@ def test_names_join_what_stands_in_another_order():
     model = pyramid()
     names = ("pixel", "rate2", "image", "projection")
     pairs = dict(zip(names, ("pixel", "rate", "image", "project")))
-    load_torch_weights(model, network.state_dict(), pairs)
+    load_torch_weights(model, network.state_dict(), pairs, batch_norm_epsilon=1e-3)
     images = picture(8, 9)
     expected = np.moveaxis(torch_outputs(network, images), 1, -1)
     np.testing.assert_allclose(outputs(model, images), expected, atol=1e-5)
 
 
-def test_another_epsilon_of_batch_normalisation_is_made_up_for():
+def test_pytorchs_epsilon_of_batch_normalisation_is_made_up_for():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
     network[1].running_var.copy_(torch.tensor([1.0, 0.1, 1e-3, 1e-5]))  # the last below Keras's
     image = keras.Input((5, 6, 3))
     x = layers.BatchNormalization()(layers.Conv2D(4, 3)(image))
     model = keras.Model(image, layers.ReLU()(x))
-    load_torch_weights(model, network.state_dict(), batch_norm_epsilon=network[1].eps)
+    load_torch_weights(model, network.state_dict())
     images = picture(5, 6)
+    expected = np.moveaxis(torch_outputs(network, images), 1, -1)
+    np.testing.assert_allclose(outputs(model, images), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (layers.GroupNormalization(2, name="norm"), nn.GroupNorm(2, 4)),
+        (layers.LayerNormalization(axis=[1, 2, 3], name="norm"), nn.LayerNorm([4, 5, 4])),
+    ],
+)
+def test_another_epsilon_of_a_normalisation_without_variances_is_refused(ours, theirs):
+    model = keras.Sequential([keras.Input((4, 5, 4)), ours])
+    with pytest.raises(ValueError, match=r"'norm'.*Received: epsilon=0.001, .*=1e-05. Build it"):
+        load_torch_weights(model, theirs.state_dict())
+
+
+def test_group_normalisation_of_pytorchs_epsilon_gives_the_same():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4))
+    norm = layers.GroupNormalization(2, epsilon=1e-5)
+    model = keras.Sequential([keras.Input((5, 6, 3)), layers.Conv2D(4, 1), norm])
+    load_torch_weights(model, network.state_dict())
+    images = picture(5, 6) / 100
     expected = np.moveaxis(torch_outputs(network, images), 1, -1)
     np.testing.assert_allclose(outputs(model, images), expected, rtol=1e-3, atol=1e-4)
 
@@ -242,9 +289,12 @@ def test_a_bias_that_one_side_lacks_is_named():
     assert_refused(state, r"'b'.*\['bias', 'weight'\]. Received: module '1' with \['weight'\]")
 
 
-def test_a_checkpoint_that_holds_more_than_weights_is_refused():
-    state = {"epoch": 3, "state_dict": small_pair()[1].state_dict()}
+def test_a_checkpoint_that_holds_more_or_other_than_weights_is_refused():
+    _, network = small_pair()
+    state = {"epoch": 3, "state_dict": network.state_dict()}
     assert_refused(state, r"names to tensors. Received: state_dict\['state_dict'\] of class")
+    assert_refused(network, "names to tensors. Received: state_dict of class Sequential. Pass")
+    assert_refused("unet.pth", "names to tensors. Received: state_dict of class str. Pass")
 
 
 def test_arrays_and_half_precision_will_do():
@@ -262,6 +312,34 @@ def test_a_reshape_between_map_and_vector_is_refused():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(24), layers.Reshape((2, 3, 4))])
     with pytest.raises(ValueError, match=r"different orders. Received: layer 'reshape.*Reshape"):
         load_torch_weights(model, nn.Linear(4, 24).state_dict())
+
+
+@pytest.mark.parametrize(
+    ("head", "inputs", "culprit"),
+    [
+        (lambda x: layers.Concatenate()([means(x), layers.Flatten()(x)]), 63, "Concatenate"),
+        (lambda x: layers.Concatenate()([layers.Flatten()(x), means(x)]), 63, "Concatenate"),
+        (lambda x: layers.Add()([layers.Flatten()(x), layers.Flatten()(x[:, ::-1])]), 60, None),
+        (lambda x: layers.Multiply()([means(x)[:, :1], layers.Flatten()(x)]), 60, "Multiply"),
+        (lambda x: ops.reshape(x, (-1, 60)), 60, "Reshape"),
+        (lambda x: layers.Flatten()(layers.Permute((3, 1, 2))(x)), 60, "Permute"),
+        (lambda x: layers.Flatten()(ops.transpose(x, (0, 3, 1, 2))), 60, "Transpose"),
+        (lambda x: ops.mean(x, (1, 3)), 5, "Mean"),
+        (lambda x: means(x), 3, None),
+    ],
+)
+def test_a_map_reaches_a_dense_in_pytorchs_order_or_is_refused(head, inputs, culprit):
+    image = keras.Input((4, 5, 3))
+    model = keras.Model(image, layers.Dense(2)(head(image)))
+    if culprit is None:
+        load_torch_weights(model, nn.Linear(inputs, 2).state_dict())
+        return
+    with pytest.raises(ValueError, match=f"different orders. Received: .*of class {culprit} in"):
+        load_torch_weights(model, nn.Linear(inputs, 2).state_dict())
+
+
+def means(x):
+    return layers.GlobalAveragePooling2D()(x)
 
 
 def test_layers_that_it_does_not_know_are_named():

@@ -2,32 +2,74 @@
 
 import functools
 import inspect
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
 
 import keras
-from keras import layers
+from keras import activations, layers
 
-from kerasseg.layers import BilinearUpsampling2D, CenterCropLike
+from kerasseg.layers import (
+    AtrousConv2D,
+    BilinearUpsampling2D,
+    CenterCropLike,
+    FusedBatchNormalization,
+)
+
+# Activations that mix the numbers of the last axis, which is not that of the channels everywhere.
+ALONG_LAST_AXIS = (
+    activations.glu,
+    activations.log_softmax,
+    activations.softmax,
+    activations.sparsemax,
+)
 
 
 def in_data_format(build):
     """Decorator of a model function: its `data_format` holds for every layer it makes.
 
     Layers take `keras.config.image_data_format()` when they are not told otherwise, so the
-    drawing need not repeat the argument; the user's own setting comes back afterwards.
+    drawing need not repeat the argument; the user's own setting comes back afterwards. What every
+    drawing takes, `input_shape` and `num_classes`, is checked here too.
     """
-    signature = inspect.signature(build)
+    names = list(inspect.signature(build).parameters)
 
     @functools.wraps(build)
     def wrapper(*args, **kwargs):
-        data_format = signature.bind(*args, **kwargs).arguments.get("data_format")
+        given = {**dict(zip(names, args)), **kwargs}
         before = keras.config.image_data_format()
-        keras.config.set_image_data_format(data_format or before)
+        keras.config.set_image_data_format(given.get("data_format") or before)
         try:
+            check(given)
             return build(*args, **kwargs)
         finally:
             keras.config.set_image_data_format(before)
 
     return wrapper
+
+
+def check(arguments):
+    """Stops an `input_shape` or a `num_classes` of which no model can be made."""
+    shape = arguments.get("input_shape", (1, 1, 1))
+    axes = ("height", "width", "channels")
+    axes = axes if channel_axis() == -1 else (axes[2], *axes[:2])
+    sizes = tuple(shape) if isinstance(shape, Iterable) else ()
+    if len(sizes) != 3 or not all(
+        is_count(size) or (size is None and axis != "channels") for axis, size in zip(axes, sizes)
+    ):
+        raise ValueError(
+            f"`input_shape` must be ({', '.join(axes)}), positive integers; height and width may "
+            f"be None. Received: input_shape={shape!r}"
+        )
+    num_classes = arguments.get("num_classes", 1)
+    if not is_count(num_classes):
+        raise ValueError(
+            f"`num_classes` must be a positive integer. Received: num_classes={num_classes!r}"
+        )
+
+
+def is_count(number):
+    return isinstance(number, Integral) and number > 0
 
 
 def channel_axis():
@@ -42,22 +84,27 @@ def spatial_shape(input_shape):
 
 def scale_filters(filters, width):
     """The filter count at `width`: rounded to the nearest integer, never below one."""
-    if width <= 0:
-        raise ValueError(f"`width` must be positive. Received: width={width}")
+    if not isinstance(width, Real) or not 0 < width < math.inf:
+        raise ValueError(f"`width` must be a positive number. Received: width={width!r}")
     return max(1, round(filters * width))
 
 
-def conv_block(
-    x, filters, name, kernel_size=3, batch_norm=True, convolution=layers.Conv2D, **arguments
-):
+def conv2d(filters, kernel_size, rate=1, **arguments):
+    """A convolution layer, with holes if `rate` is not 1."""
+    if rate == 1:
+        return layers.Conv2D(filters, kernel_size, **arguments)
+    return AtrousConv2D(filters, kernel_size, rate, **arguments)
+
+
+def conv_block(x, filters, name, kernel_size=3, batch_norm=True, convolution=conv2d, **arguments):
     """Convolution, batch normalisation if wanted, ReLU: `name`, `name_bn`, `name_relu`.
 
-    `convolution` is the class, `arguments` are more of what it takes; padding is "same" by default.
+    `convolution` makes the layer, `arguments` are what else it takes; padding is "same" by default.
     """
     arguments = {"padding": "same", "kernel_initializer": "he_normal", **arguments}
     x = convolution(filters, kernel_size, name=name, **arguments)(x)
     if batch_norm:
-        x = layers.BatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
+        x = FusedBatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
@@ -84,7 +131,13 @@ def enlarge_scores(x, padded, image, activation=None, name="logits"):
 
 
 def output(x, activation=None, name="logits"):
-    """`x`, or its activation, in float32."""
-    if activation == "softmax":  # over the classes, wherever their axis is
+    """`x`, or its activation, in float32; a softmax goes over the classes, wherever they are."""
+    function = activations.get(activation)
+    if function is activations.softmax:
         return layers.Softmax(axis=channel_axis(), dtype="float32", name=name)(x)
+    if function in ALONG_LAST_AXIS and channel_axis() != -1:
+        raise ValueError(
+            "With channels_first the activation must be 'softmax' or go pixel by pixel. "
+            f"Received: activation={activation!r}. Take logits and apply it along axis 1."
+        )
     return layers.Activation(activation or "linear", dtype="float32", name=name)(x)

@@ -8,6 +8,7 @@ from keras import layers
 
 from kerasseg.graphs import data_format_of, graph_of, unfold
 from kerasseg.layers.windows import spatial_axes
+from kerasseg.models.blocks import ALONG_LAST_AXIS
 
 
 def convolutionalize(classifier, name=None):
@@ -31,7 +32,8 @@ def convolutionalize(classifier, name=None):
         A `keras.Model` with copies of the weights, from images `(batch, height, width, channels)`,
         of the classifier's size or larger, to `(batch, rows, columns, classes)`, the classifier's
         own activation included. At the classifier's size there is one row and one column: what the
-        classifier gives.
+        classifier gives. On a larger image each place is the classifier on its window, but for
+        convolutions that pad: they see the neighbours of the window where the classifier saw zeros.
 
     Raises:
         ValueError: If a layer cannot slide, with its name and class.
@@ -49,8 +51,9 @@ def convolutionalize(classifier, name=None):
     rebuilt = {id(image): image_of_any_size(image, data_format)}
     windows, parts, names = {}, {}, set()
     for call in calls:
-        place = place_of(call, windows, data_format)
-        if id(call.outputs[0]) in head:
+        is_head = id(call.outputs[0]) in head
+        place = place_of(call, windows, data_format, is_head)
+        if is_head:
             convert, windows[id(call.outputs[0])] = slide, window_behind(call.operation, place)
         else:
             convert = copy
@@ -123,13 +126,17 @@ class Place(NamedTuple):
         return 3 if self.data_format == "channels_last" else 1
 
 
-def place_of(call, windows, data_format):
-    x = call.inputs[0]
-    if len(x.shape) == 4:
-        window = tuple(x.shape[axis] for axis in spatial_axes(data_format))
-    else:
-        window = windows.get(id(x))
-    return Place(window, len(x.shape) == len(call.outputs[0].shape) == 4, data_format)
+def place_of(call, windows, data_format, is_head):
+    seen = [
+        tuple(x.shape[axis] for axis in spatial_axes(data_format))
+        if len(x.shape) == 4
+        else windows.get(id(x))
+        for x in call.inputs
+    ]
+    if is_head and (None in seen or len(set(seen)) > 1):
+        raise refusal(call.operation, f"must see one map or vectors of one, and sees {seen}")
+    on_maps = len(call.inputs[0].shape) == len(call.outputs[0].shape) == 4
+    return Place(seen[0], on_maps, data_format)
 
 
 def window_behind(layer, place):
@@ -243,11 +250,12 @@ def dense(layer, place):
     config["filters"] = config.pop("units")
     config["kernel_size"] = place.window
     config["data_format"] = place.data_format
+    config["activation"] = layer.activation
     config.pop("quantization_config", None)
     behind = []
-    if works_along_last_axis(config["activation"], layer, place):
+    if works_along_last_axis(layer, place):
         config["activation"] = None
-        behind = [Part(layers.Softmax(axis=place.channel_axis, name=f"{layer.name}_softmax"), [])]
+        behind = [softmax(layer, place, f"{layer.name}_softmax")]
     kernel, *bias = layer.get_weights()
     kernel = kernel.reshape(*place.window, -1, layer.units)
     return [Part(layers.Conv2D.from_config(config), [kernel, *bias]), *behind]
@@ -255,21 +263,25 @@ def dense(layer, place):
 
 @slide.register(layers.Activation)
 def activation(layer, place):
-    if works_along_last_axis(layer.get_config()["activation"], layer, place):
-        return [Part(layers.Softmax(axis=place.channel_axis, name=layer.name), [])]
+    if layer.activation in ALONG_LAST_AXIS and place.window != (1, 1):
+        raise refusal(layer, "mixes the positions of a flattened map")
+    if works_along_last_axis(layer, place):
+        return [softmax(layer, place, layer.name)]
     return copy(layer, place)
 
 
-def works_along_last_axis(activation, layer, place):
-    """Whether an activation is a softmax whose axis must be told, since it is not the last."""
-    if place.data_format == "channels_last" or activation not in ALONG_LAST_AXIS:
+def works_along_last_axis(layer, place):
+    """Whether its activation is a softmax whose axis must be told, since it is not the last."""
+    if place.data_format == "channels_last" or layer.activation not in ALONG_LAST_AXIS:
         return False
-    if activation != "softmax":
-        raise refusal(layer, f"has the activation {activation!r}, made for channels_last")
+    if layer.activation is not keras.activations.softmax:
+        name = layer.activation.__name__
+        raise refusal(layer, f"has the activation {name!r}, made for channels_last")
     return True
 
 
-ALONG_LAST_AXIS = ("glu", "log_softmax", "softmax", "sparsemax")
+def softmax(layer, place, name):
+    return Part(layers.Softmax(axis=place.channel_axis, dtype=layer.dtype_policy, name=name), [])
 
 
 @slide.register(layers.BatchNormalization)

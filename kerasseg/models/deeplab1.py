@@ -6,7 +6,7 @@ from keras import layers
 from kerasseg.layers import PadToMultiple
 from kerasseg.models.blocks import enlarge_scores, in_data_format
 from kerasseg.models.pretrained import encoder_input, load_encoder
-from kerasseg.models.vgg import CONVOLUTIONS, FULLY_CONNECTED, fully_connected, vgg16
+from kerasseg.models.vgg import CONVOLUTIONS, FULLY_CONNECTED, deeplab_vgg16, fully_connected
 
 
 @in_data_format
@@ -68,10 +68,10 @@ def deeplab_v1(
     x = encoder_input(image, encoder_weights, width)
     x = padded = PadToMultiple(8, remainder=1, name="pad")(x)
 
-    *_, x = vgg16(x, width, pool_size=3, strides=(2, 2, 2, 1, 1), rates=(1, 1, 1, 1, 2))
+    *_, x = deeplab_vgg16(x, width)
     x = layers.ZeroPadding2D(1, name="average_pad")(x)
     x = layers.AveragePooling2D(3, 1, name="average")(x)
-    x = fully_connected(x, 1024, "fc6", 3, width, dropout, dilation_rate=12)
+    x = fully_connected(x, 1024, "fc6", 3, width, dropout, rate=12)
     x = fully_connected(x, 1024, "fc7", 1, width, dropout)
     x = layers.Conv2D(num_classes, 1, name="scores")(x)
 

@@ -3,26 +3,24 @@
 import keras
 from keras import layers
 
-from kerasseg.layers import PadToMultiple
+from kerasseg.layers import AtrousConv2D, PadToMultiple
 from kerasseg.models.blocks import enlarge_scores, in_data_format
 from kerasseg.models.pretrained import encoder_input, load_encoder
 from kerasseg.models.resnets import load_resnet, resnet
-from kerasseg.models.vgg import CONVOLUTIONS, fully_connected, vgg16
+from kerasseg.models.vgg import CONVOLUTIONS, deeplab_vgg16, fully_connected
 
 RATES = (6, 12, 18, 24)
 
 
 def vgg_scores(x, num_classes, rate, width):
     """fc6, fc7 and fc8 of VGG-16, narrower and as convolutions, fc6 at a rate."""
-    x = fully_connected(x, 1024, f"fc6_rate{rate}", 3, width, dilation_rate=rate)
+    x = fully_connected(x, 1024, f"fc6_rate{rate}", 3, width, rate=rate)
     x = fully_connected(x, 1024, f"fc7_rate{rate}", width=width)
     return layers.Conv2D(num_classes, 1, name=f"scores_rate{rate}")(x)
 
 
 def resnet_scores(x, num_classes, rate):
-    return layers.Conv2D(
-        num_classes, 3, padding="same", dilation_rate=rate, name=f"scores_rate{rate}"
-    )(x)
+    return AtrousConv2D(num_classes, 3, rate, padding="same", name=f"scores_rate{rate}")(x)
 
 
 @in_data_format
@@ -86,7 +84,7 @@ def deeplab_v2(
     x = padded = PadToMultiple(8, remainder=1, name="pad")(x)
 
     if encoder == "vgg16":
-        *_, x = vgg16(x, width, pool_size=3, strides=(2, 2, 2, 1, 1), rates=(1, 1, 1, 1, 2))
+        *_, x = deeplab_vgg16(x, width)
         branches = [vgg_scores(x, num_classes, rate, width) for rate in RATES]
     else:
         *_, x = resnet(x, encoder, output_stride=8, width=width)

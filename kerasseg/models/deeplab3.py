@@ -51,7 +51,8 @@ def deeplab_v3(
     authors' code has three 3x3 convolutions, the stride on a block's first convolution, and biases
     in front of the normalisations. Without these biases 39,048,533 trainable parameters for 21
     classes, 58,040,661 with ResNet-101. The normalisations of the pyramid have Keras's momentum and
-    epsilon, 0.99 and 0.001, where the paper has 0.9997 and 0.00001.
+    epsilon, 0.99 and 0.001, where the paper has 0.9997 and 0.00001. Train with batches of at least
+    two: the mean of one image has no variance to be normalised by.
 
     Args:
         input_shape: `(height, width, channels)`, height and width may be `None`.

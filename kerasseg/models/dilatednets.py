@@ -70,7 +70,7 @@ def context_module(x, num_classes, multiples, noise, width):
             scale_filters(multiple, width) * num_classes,
             f"context_conv{i}",
             batch_norm=False,
-            dilation_rate=rate,
+            rate=rate,
             kernel_initializer=IdentityConvolution(num_classes, noise),
         )
     initializer = IdentityConvolution(num_classes, noise)
@@ -149,7 +149,7 @@ def dilatednet(
     x = ReflectionPadding2D(MARGIN, name="mirror")(x)
 
     *_, x = vgg16(x, width, "valid", strides=(2, 2, 2, None, None), rates=(1, 1, 1, 1, 2))
-    x = fully_connected(x, 4096, "fc6", 7, width, dropout, padding="valid", dilation_rate=4)
+    x = fully_connected(x, 4096, "fc6", 7, width, dropout, padding="valid", rate=4)
     x = fully_connected(x, 4096, "fc7", 1, width, dropout)
     # At one, not zero: the context's ReLUs let the first scores of every class through.
     x = layers.Conv2D(num_classes, 1, bias_initializer="ones", name="scores")(x)

@@ -3,14 +3,14 @@
 import keras
 from keras import layers
 
-from kerasseg.layers import PadToMultiple
+from kerasseg.layers import FusedBatchNormalization, PadToMultiple
 from kerasseg.models.blocks import channel_axis, in_data_format, scale_filters, score_head
 
 FIRST = 48
 
 
 def bn_relu_conv(x, filters, name, dropout, kernel_size=3):
-    x = layers.BatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
+    x = FusedBatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
     x = layers.ReLU(name=f"{name}_relu")(x)
     x = layers.Conv2D(
         filters, kernel_size, padding="same", kernel_initializer="he_uniform", name=f"{name}_conv"
@@ -100,11 +100,14 @@ def fc_densenet56(
                     bottleneck  4 layers, 48 new maps
     ```
 
+    A picture of 224 x 224 pixels: encoder and decoder 224, 112, 56, 28, 14, the bottleneck 7.
+
     Faithful: a layer is batch normalisation, ReLU, 3x3 convolution and dropout; each stage ends
     with a 1x1 convolution and 2x2 pooling; a 3x3 transposed convolution of stride 2 takes the new
-    maps of the block below alone, the skip is laid behind it; He initialisation, a bias
-    everywhere. 56 convolutions, 1,376,795 trainable parameters for three channels and 11 classes
-    (the paper's table says 1.5 million), and the bottleneck sees 538 pixels.
+    maps of the block below alone, the skip is laid behind it; He initialisation, uniform, of all
+    but the scores; a bias everywhere. 56 convolutions, 1,376,795 trainable parameters for three
+    channels and 11 classes (the paper's table says 1.5 million), and the bottleneck sees 538
+    pixels.
 
     Deviates: batch normalisation uses moving averages outside training, where the authors use the
     statistics of the batch at hand, in the test too. Images are padded to a multiple of 32, and

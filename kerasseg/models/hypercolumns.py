@@ -33,7 +33,8 @@ def hypercolumn(
     """Hypercolumn: every pixel is judged by what several layers say above it.
 
     Paper: Hariharan, Arbeláez, Girshick, Malik, "Hypercolumns for Object Segmentation and
-    Fine-grained Localization", CVPR 2015.
+    Fine-grained Localization", CVPR 2015. Neither the book nor the notes treat it; FCN's skips are
+    the same thought.
 
     ```
     encoder3  256  1/8  ─ scores ─ x8  ─┐

@@ -1,12 +1,17 @@
 """Weights of `keras.applications` for the encoders of this package."""
 
 import math
+import re
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from kerasseg.layers import CaffePreprocessing
+from kerasseg.layers.preprocessing import MEANS
+
+# How `keras.applications` begins the names of what an encoder is made of: "block3_", "conv4_".
+STAGE = re.compile(r"(block|conv)\d+_")
 
 
 def encoder_input(image, encoder_weights, width):
@@ -30,9 +35,10 @@ def load_encoder(model, encoder_weights, application, names, decimate=False):
     - With `decimate`, a convolution smaller than its fully connected layer takes evenly spaced
       entries of it: of 7x7 taps and 4096 filters, a convolution of 3x3 and 1024 takes the taps
       0, 3, 6 and every fourth filter (Chen et al. 2015, section 3.1).
-    - The first layer of a grey input takes the sum of its kernels for red, green and blue. That of
-      an input with `n` bands takes them in turn, red, green, blue, red, …, times `3 / n`, so that
-      its outputs are as large as those of three.
+    - The first layer of a grey input takes the sum of its kernels for red, green and blue. It gives
+      what it gives for the grey picture in three channels, but for the border, where it sees the
+      zeros around the picture. That of an input with `n` bands takes the kernels in turn, red,
+      green, blue, red, …, times `3 / n`, so that its outputs are as large as those of three.
 
     Args:
         model: The `keras.Model` to fill, with a layer of each name in `names`.
@@ -44,12 +50,26 @@ def load_encoder(model, encoder_weights, application, names, decimate=False):
 
     Returns:
         `model`.
+
+    Raises:
+        ValueError: If the source has another layer than `names` in a stage of its encoder (VGG-19
+            for VGG-16), lacks one, or has one of another shape: with the names and both shapes.
     """
     if encoder_weights is None:
         return model
     with_top = not set(names.values()).isdisjoint(("fc1", "fc2"))
     source = read_source(encoder_weights, application, with_top)
     theirs = {layer.name: layer for layer in source.layers}
+    left_over = [
+        name
+        for name, layer in theirs.items()
+        if STAGE.match(name) and layer.weights and name not in names.values()
+    ]
+    if left_over:
+        raise ValueError(
+            f"`encoder_weights` must be those of keras.applications.{application}. "
+            f"Received: encoder_weights={source.name}, which also has the layers {left_over}"
+        )
     for name, their_name in names.items():
         if their_name not in theirs:
             raise ValueError(
@@ -67,31 +87,40 @@ def read_source(encoder_weights, application, with_top):
     build = getattr(keras.applications, application)
     if encoder_weights == "imagenet":
         return build(weights="imagenet", include_top=with_top)
-    if not isinstance(encoder_weights, (str, Path)) or not Path(encoder_weights).is_file():
+    is_file = isinstance(encoder_weights, (str, Path)) and Path(encoder_weights).is_file()
+    if not is_file or Path(encoder_weights).suffix not in (".keras", ".h5"):
         raise ValueError(
-            "`encoder_weights` must be None, 'imagenet', the path of a file or a keras.Model. "
-            f"Received: encoder_weights={encoder_weights!r}"
+            "`encoder_weights` must be None, 'imagenet', the path of a .keras or .h5 file or a "
+            f"keras.Model. Received: encoder_weights={encoder_weights!r}"
         )
-    if Path(encoder_weights).suffix == ".keras":
-        return keras.saving.load_model(encoder_weights, compile=False)
-    for include_top in (with_top, not with_top):  # the file may hold the classifier or not
-        source = build(weights=None, include_top=include_top)
-        try:
-            source.load_weights(encoder_weights)
-        except ValueError as error:
-            reason = error
-        else:
-            return source
-    raise ValueError(
-        f"The weights must be those of keras.applications.{application}. "
-        f"Received: encoder_weights={str(encoder_weights)!r}"
-    ) from reason
+    try:
+        if Path(encoder_weights).suffix == ".keras":
+            return keras.saving.load_model(encoder_weights, compile=False)
+        return read_weights(encoder_weights, build, with_top)
+    except (ValueError, OSError) as error:
+        raise ValueError(
+            "The file must be whole and hold the weights of "
+            f"keras.applications.{application}. Received: encoder_weights={str(encoder_weights)!r}"
+        ) from error
+
+
+def read_weights(path, build, with_top):
+    """The model with the weights of a file, which may hold the classifier or not."""
+    try:
+        source = build(weights=None, include_top=with_top)
+        source.load_weights(path)
+    except ValueError:
+        source = build(weights=None, include_top=not with_top)
+        source.load_weights(path)
+    return source
 
 
 def copy_weights(layer, source, decimate):
     decimate = decimate and isinstance(source, keras.layers.Dense)
     values = source.get_weights()
     if len(values) == len(shapes(layer)):
+        if values[0].ndim == 4 and values[0].shape[2] == 3:
+            values[:2] = for_bands(*values[:2], shapes(layer)[0][2])
         values = [fit(value, shape, decimate) for value, shape in zip(values, shapes(layer))]
     if [value.shape for value in values] != shapes(layer):
         raise ValueError(
@@ -109,8 +138,6 @@ def fit(value, shape, decimate):
     """`value` in the form of `shape` where there is a rule for it, else as it is."""
     if value.ndim == 2 and len(shape) == 4:
         value = as_convolution(value, shape)
-    if value.ndim == 4 and value.shape[2] == 3 != shape[2]:
-        return for_bands(value, shape[2])
     if decimate and value.ndim == len(shape):
         for axis, count in enumerate(shape):
             value = take_evenly(value, axis, count)
@@ -125,11 +152,17 @@ def as_convolution(kernel, shape):
     return kernel.reshape(rows, rows, channels, filters) if rows**2 * channels == inputs else kernel
 
 
-def for_bands(kernel, bands):
-    """A kernel for blue, green, red, made to take another number of channels."""
+def for_bands(kernel, bias, bands):
+    """Kernel and bias for blue, green, red, made to take another number of channels.
+
+    Grey loses the mean of the three means in the preprocessing: the bias makes up for the rest.
+    """
+    if bands == 3:
+        return kernel, bias
     if bands == 1:
-        return kernel.sum(axis=2, keepdims=True)
-    return kernel[:, :, [2 - band % 3 for band in range(bands)]] * (3 / bands)
+        rest = np.mean(MEANS) - MEANS[::-1]
+        return kernel.sum(axis=2, keepdims=True), bias + rest @ kernel.sum(axis=(0, 1))
+    return kernel[:, :, [2 - band % 3 for band in range(bands)]] * (3 / bands), bias
 
 
 def take_evenly(value, axis, count):

@@ -53,7 +53,8 @@ def pspnet(
     authors have three 3x3 convolutions (of 64, 64, 128), and biases in front of the normalisations.
     Without these biases 46,592,597 trainable parameters for 21 classes, 65,584,725 with ResNet-101.
     The windows are PyTorch's, so that the map may have any size. The head's normalisations have
-    Keras's epsilon, 0.001.
+    Keras's epsilon, 0.001. Train with batches of at least two: the mean of one image has no
+    variance to be normalised by.
 
     Args:
         input_shape: `(height, width, channels)`, height and width may be `None`.

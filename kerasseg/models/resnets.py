@@ -2,6 +2,7 @@
 
 from keras import layers
 
+from kerasseg.layers import AtrousConv2D, FusedBatchNormalization
 from kerasseg.models.blocks import channel_axis, scale_filters
 from kerasseg.models.pretrained import load_encoder
 
@@ -10,10 +11,10 @@ BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 FILTERS = (64, 128, 256, 512)
 
 
-def convolution(x, filters, kernel_size, name, **arguments):
+def convolution(x, filters, kernel_size, name, layer=layers.Conv2D, **arguments):
     """A convolution with bias, and batch normalisation: `name_conv`, `name_bn`."""
-    x = layers.Conv2D(filters, kernel_size, name=f"{name}_conv", **arguments)(x)
-    return layers.BatchNormalization(axis=channel_axis(), epsilon=1.001e-5, name=f"{name}_bn")(x)
+    x = layer(filters, kernel_size, name=f"{name}_conv", **arguments)(x)
+    return FusedBatchNormalization(axis=channel_axis(), epsilon=1.001e-5, name=f"{name}_bn")(x)
 
 
 def bottleneck(x, narrow, wide, stride, rate, first, name):
@@ -21,7 +22,8 @@ def bottleneck(x, narrow, wide, stride, rate, first, name):
     shortcut = convolution(x, wide, 1, f"{name}_0", strides=stride) if first else x
     x = convolution(x, narrow, 1, f"{name}_1", strides=stride)
     x = layers.ReLU(name=f"{name}_1_relu")(x)
-    x = convolution(x, narrow, 3, f"{name}_2", dilation_rate=rate, padding="same")
+    # Of one class at every rate: weights files, which name classes, then fit all output strides.
+    x = convolution(x, narrow, 3, f"{name}_2", AtrousConv2D, rate=rate, padding="same")
     x = layers.ReLU(name=f"{name}_2_relu")(x)
     x = convolution(x, wide, 1, f"{name}_3")
     x = layers.Add(name=f"{name}_add")([shortcut, x])
@@ -50,7 +52,10 @@ def resnet(x, encoder="resnet50", output_stride=32, multi_grid=(1, 1, 1), width=
     Structure, names and numbers are those of `keras.applications`, so that its weights fit: biases
     in front of the normalisations, the stride on a block's first convolution, explicit padding.
     Row `i` of a map at output stride `s` looks at the picture around row `s * i`; in a picture of
-    `s * n + 1` rows the first and last look at the picture's first and last.
+    `s * n + 1` rows the first and last look at the picture's first and last. Give it such sizes, as
+    this package's networks do: on the CPU TensorFlow's gradient of a 1x1 convolution of stride 2
+    writes out of bounds (oneDNN, seen with TensorFlow 2.21) where a map of fewer than 16 channels,
+    from `width` below 0.25, has an even height or width.
 
     Args:
         x: Map `(batch, height, width, channels)`, any size.

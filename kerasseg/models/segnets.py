@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from kerasseg.layers import (
+    FusedBatchNormalization,
     LocalResponseNormalization,
     MaxPoolingWithArgmax2D,
     MaxUnpooling2D,
@@ -95,7 +96,8 @@ def segnet_basic(
     """SegNet-Basic: four stages of one 7x7 convolution, for comparing decoders.
 
     Paper: Badrinarayanan, Kendall, Cipolla, "SegNet: A Deep Convolutional Encoder-Decoder
-    Architecture for Image Segmentation", PAMI 2017, section 3.3.
+    Architecture for Image Segmentation", PAMI 2017, section 3.3. Notes: the lecture on DeconvNet
+    and SegNet.
 
     ```
     encoder1  64  ── argmax ─▶ decoder1  64  ─▶ scores
@@ -140,6 +142,6 @@ def segnet_basic(
         argmax, before = pooled_away.pop()
         x = MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")(x, argmax, like=before)
         x = layers.Conv2D(filters, 7, padding="same", name=f"decoder{stage}_conv")(x)
-        x = layers.BatchNormalization(axis=channel_axis(), name=f"decoder{stage}_conv_bn")(x)
+        x = FusedBatchNormalization(axis=channel_axis(), name=f"decoder{stage}_conv_bn")(x)
 
     return keras.Model(image, score_head(x, num_classes, activation=activation), name=name)

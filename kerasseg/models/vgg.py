@@ -54,7 +54,7 @@ def vgg16(x, width=1.0, padding="same", pool_size=2, strides=(2, 2, 2, 2, 2), ra
             width,
             batch_norm=False,
             padding=padding,
-            dilation_rate=rates[stage - 1],
+            rate=rates[stage - 1],
         )
         if strides[stage - 1] is not None:
             x = layers.MaxPooling2D(
@@ -62,6 +62,18 @@ def vgg16(x, width=1.0, padding="same", pool_size=2, strides=(2, 2, 2, 2, 2), ra
             )(x)
         maps.append(x)
     return maps
+
+
+def deeplab_vgg16(x, width):
+    """VGG-16 as DeepLab v1 and v2 have it: poolings of 3x3, the last two strides turned into rates.
+
+    ```
+    encoder1 … encoder3  ─ pool, stride 2 ─  1/2, 1/4, 1/8
+    encoder4             ─ pool, stride 1 ─  1/8
+    encoder5, rate 2     ─ pool, stride 1 ─  1/8
+    ```
+    """
+    return vgg16(x, width, pool_size=3, strides=(2, 2, 2, 1, 1), rates=(1, 1, 1, 1, 2))
 
 
 def fully_connected(x, filters, name, kernel_size=1, width=1.0, dropout=0.5, **arguments):

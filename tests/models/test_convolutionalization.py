@@ -218,6 +218,16 @@ def test_networks_of_keras_applications_slide_at_their_own_size(name):
             "'rows' of class Reshape.*Flatten",
         ),
         ([layers.Flatten(), layers.BatchNormalization(name="bn")], "'bn'.*every position"),
+        ([layers.Flatten(), layers.Activation("softmax", name="mix")], "'mix'.*mixes the posit"),
+        (
+            [
+                layers.GlobalAveragePooling2D(),
+                layers.Reshape((3, 1)),
+                layers.Flatten(name="rows"),
+                layers.Dense(2),
+            ],
+            r"'rows' of class Flatten, which must see one map.*sees \[None\]",
+        ),
         ([layers.PReLU(name="map_slope"), layers.Flatten()], "'map_slope'.*maps of any size"),
         ([layers.Resizing(6, 6), layers.Flatten(), layers.Dense(2)], "Leave out what resizes"),
     ],
@@ -225,6 +235,25 @@ def test_networks_of_keras_applications_slide_at_their_own_size(name):
 def test_layers_that_cannot_slide_are_named(stack, message):
     with pytest.raises(ValueError, match=message):
         convolutionalize(keras.Sequential([keras.Input((8, 8, 3)), *stack]))
+
+
+@pytest.mark.parametrize(
+    "join", [layers.Concatenate(name="join"), layers.Add(name="join"), layers.Multiply(name="join")]
+)
+def test_vectors_of_different_maps_cannot_slide_side_by_side(join):
+    image = keras.Input((4, 4, 3))
+    means = layers.Dense(48)(layers.GlobalAveragePooling2D()(image))
+    x = layers.Dense(2)(join([means, layers.Flatten()(image)]))
+    with pytest.raises(ValueError, match=r"'join' of.*sees \[\(1, 1\), \(4, 4\)\]"):
+        convolutionalize(keras.Model(image, x))
+
+
+def test_activations_may_be_functions_and_keep_their_dtype():
+    first = layers.Dense(6, activation=lambda x: ops.relu(x) + 1)
+    last = layers.Dense(4, activation=keras.activations.softmax, dtype="float64")
+    stack = [keras.Input((5, 6, 3)), layers.Flatten(), first, last]
+    sliding = assert_same_at_own_size(keras.Sequential(stack))
+    assert sliding.output.dtype == "float64"
 
 
 def test_a_classifier_of_no_fixed_size_is_refused():

@@ -8,6 +8,7 @@ from tests.models.test_resnets import encoder_biases
 from tests.models.zoo import (
     DeepSegmentationModelTests,
     SegmentationModelTests,
+    assert_gradients_reach_the_receptive_field,
     outputs,
     picture,
     trainable,
@@ -20,12 +21,14 @@ RATES = (6, 12, 18, 24)
 class TestDeepLabV2(SegmentationModelTests):
     build = staticmethod(deeplab_v2)
     stride = 8
+    remainder = 1
     strides_to_see = 88  # 704 pixels; the widest branch sees 611
 
 
 @pytest.mark.slow
 class TestDeepLabV2OfResNet101(DeepSegmentationModelTests):
     stride = 8
+    remainder = 1
     strides_to_see = 184  # 1472 pixels; the widest branch sees 1411
 
     def build(self, *args, **kwargs):
@@ -83,6 +86,16 @@ def test_branches_have_the_receptive_fields_of_the_paper(encoder, sizes):
     for rate, size in zip(RATES, sizes):
         field = receptive_field(model, f"scores_rate{rate}")
         assert (field.size, field.stride) == (size, 8)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "columns"),
+    [("vgg16", 897), pytest.param("resnet101", 1921, marks=pytest.mark.slow)],
+)
+def test_gradients_of_every_branch_reach_as_far_as_its_field(encoder, columns):
+    model = deeplab_v2((None, None, 3), 2, width=0.02, encoder=encoder)
+    for rate in RATES:
+        assert_gradients_reach_the_receptive_field(model, f"scores_rate{rate}", columns)
 
 
 def test_vgg16_weights_fill_the_encoder_and_see_the_picture_as_they_learned_to():

@@ -1,9 +1,16 @@
 import keras
+import numpy as np
 import pytest
 
 from kerasseg import models
 from kerasseg.receptive_fields import receptive_field
-from tests.models.zoo import DeepSegmentationModelTests, trainable, without_weights
+from tests.models.zoo import (
+    DeepSegmentationModelTests,
+    assert_gradients_reach_the_receptive_field,
+    outputs,
+    trainable,
+    without_weights,
+)
 
 quick_to_compile = pytest.mark.skipif(
     keras.backend.backend() == "jax", reason="JAX takes minutes to compile so many layers anew"
@@ -15,8 +22,8 @@ class FCDenseNetTests(DeepSegmentationModelTests):
     strides_to_see = 32
 
     @quick_to_compile
-    def test_logits_are_float32_under_mixed_precision(self):
-        super().test_logits_are_float32_under_mixed_precision()
+    def test_it_trains_in_bfloat16_and_gives_float32(self):
+        super().test_it_trains_in_bfloat16_and_gives_float32()
 
     @quick_to_compile
     def test_it_loads_in_a_fresh_process_and_gives_the_same(self, tmp_path):
@@ -64,6 +71,19 @@ def test_has_the_papers_parameters_layers_and_field(name):
     assert receptive_field(model, f"bottleneck_layer{last}_conv")[:2] == (size, 32)
 
 
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("fc_densenet56", 832),
+        pytest.param("fc_densenet67", 1024, marks=pytest.mark.slow),
+    ],
+)
+def test_gradients_reach_as_far_as_the_bottlenecks_field(name, columns):
+    model = getattr(models, name)((None, None, 3), 2, width=0.05)
+    layer = f"bottleneck_layer{PAPER[name][-1]}_conv"
+    assert_gradients_reach_the_receptive_field(model, layer, columns)
+
+
 # Maps behind each dense block, those that came in included; the paper's table 2.
 MAPS = {
     "fc_densenet56": ([96, 144, 192, 240, 288], 336, [192, 240, 288, 336, 384]),
@@ -88,3 +108,20 @@ def test_blocks_have_the_papers_maps_and_only_new_ones_go_up(name):
     assert model.get_layer("scores").input.shape[-1] == up[0]
     new_ones = [*news, channels("bottleneck_new")]
     assert [channels(f"decoder{stage}_up") for stage in (1, 2, 3, 4, 5)] == new_ones
+
+
+@pytest.mark.slow
+def test_infinities_reach_the_bottleneck_of_fc_densenet103_from_its_whole_field():
+    """Its paths are so many and so unequal that the gradient along the longest is rounded off."""
+    model = models.fc_densenet103((None, None, 3), 2, width=0.05)
+    for weight in model.trainable_weights:
+        weight.assign(keras.ops.abs(weight) + 0.01)
+    layer = model.get_layer(f"bottleneck_layer{PAPER['fc_densenet103'][-1]}_conv")
+    size, stride, offset = receptive_field(model, layer)
+    unit = 32
+    first = stride * unit + offset
+    images = np.zeros((4, 1, 2 * stride * unit, 3), "float32")
+    for image, column in zip(images, (first - 1, first, first + size - 1, first + size)):
+        image[:, column] = np.inf
+    maps = outputs(keras.Model(model.input, layer.output), images)
+    assert (~np.isfinite(maps[:, 0, unit])).any(-1).tolist() == [False, True, True, False]

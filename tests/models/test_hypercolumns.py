@@ -4,7 +4,13 @@ import numpy as np
 from kerasseg.layers import BilinearUpsampling2D
 from kerasseg.models import hypercolumn
 from kerasseg.receptive_fields import receptive_field
-from tests.models.zoo import SegmentationModelTests, picture, trainable, without_weights
+from tests.models.zoo import (
+    SegmentationModelTests,
+    assert_gradients_reach_the_receptive_field,
+    picture,
+    trainable,
+    without_weights,
+)
 
 TAPS = (("encoder3", 8), ("encoder4", 16), ("fc7", 32))
 
@@ -22,10 +28,11 @@ def test_parameters_are_those_of_vgg16_and_of_one_linear_classifier_a_map():
     assert trainable(model) == 134_260_544 + (256 + 512 + 4096) * 21 + 3 * 21
 
 
-def test_the_maps_see_as_much_as_those_of_vgg16():
+def test_the_maps_see_as_much_as_those_of_vgg16_and_gradients_reach_as_far():
     model = hypercolumn((None, None, 3), 2, width=0.02)
-    sizes = [receptive_field(model, f"{name}_scores").size for name, _ in TAPS]
-    assert sizes == [44, 100, 404]
+    for (name, _), size in zip(TAPS, (44, 100, 404)):
+        assert receptive_field(model, f"{name}_scores").size == size
+        assert_gradients_reach_the_receptive_field(model, f"{name}_scores", 640)
 
 
 def test_the_sum_of_enlarged_scores_equals_one_classifier_of_the_concatenation():

@@ -6,9 +6,10 @@ import pytest
 from keras import layers
 
 from kerasseg import models
+from kerasseg.layers import CaffePreprocessing
 from kerasseg.models.pretrained import load_encoder
 from kerasseg.models.vgg import CONVOLUTIONS
-from tests.models.zoo import outputs, picture
+from tests.models.zoo import outputs, picture, without_weights
 
 NAMES = {"conv": "block1_conv1", "fc6": "fc1", "fc7": "fc2"}
 
@@ -66,13 +67,19 @@ def test_decimation_takes_evenly_spaced_taps_and_filters():
     )
 
 
-def test_grey_takes_the_sum_of_the_colours():
+def test_grey_takes_the_sum_of_the_colours_and_sees_them():
     theirs = classifier()
-    ours = load_encoder(segmenter(1), theirs, "VGG16", NAMES)
-    kernel, bias = theirs.get_layer("block1_conv1").get_weights()
-    grey, same = ours.get_layer("conv").get_weights()
-    np.testing.assert_allclose(grey[:, :, 0], kernel.sum(2), rtol=1e-6)
-    np.testing.assert_array_equal(same, bias)
+    grey, colour = (load_encoder(segmenter(n), theirs, "VGG16", NAMES) for n in (1, 3))
+    kernel = theirs.get_layer("block1_conv1").get_weights()[0]
+    np.testing.assert_allclose(grey.get_layer("conv").get_weights()[0][:, :, 0], kernel.sum(2))
+    images = picture(9, 11, 1)
+    ours, expected = (
+        outputs(keras.Sequential([CaffePreprocessing(), model.get_layer("conv")]), x)
+        for model, x in ((grey, images), (colour, np.repeat(images, 3, -1)))
+    )
+    inside = np.s_[:, 1:-1, 1:-1]  # around the picture zeros stand for means that differ
+    np.testing.assert_allclose(ours[inside], expected[inside], rtol=1e-4, atol=1e-3)
+    assert expected.std() > 10
 
 
 def test_bands_take_red_green_and_blue_in_turn_as_strong_as_grey():
@@ -105,6 +112,24 @@ def test_a_mismatch_names_the_layer_and_both_shapes(theirs, ours, message):
         load_encoder(segmenter(**ours), classifier(**theirs), "VGG16", NAMES)
 
 
+@pytest.mark.parametrize(
+    ("build", "arguments", "source", "message"),
+    [
+        ("segnet", {}, "VGG19", r"VGG16.*=vgg19.*'block3_conv4', 'block4_conv4', 'block5_conv4'\]"),
+        ("fcn32s", {}, "VGG19", r"VGG16.*=vgg19.*\['block3_conv4', 'block4_conv4', 'block5_"),
+        ("deeplab_v3", {}, "ResNet101", r"ResNet50.*=resnet101.*\['conv4_block7_1_conv', 'conv4_"),
+        ("pspnet", {"encoder": "resnet101"}, "ResNet50", "must have a layer 'conv4_block7_1_conv'"),
+    ],
+)
+def test_the_weights_of_another_network_are_refused(build, arguments, source, message):
+    def fill():
+        theirs = getattr(keras.applications, source)(weights=None, include_top=build == "fcn32s")
+        getattr(models, build)((None, None, 3), 2, encoder_weights=theirs, **arguments)
+
+    with pytest.raises(ValueError, match=message):
+        without_weights(fill)
+
+
 @pytest.mark.parametrize("file", ["model.keras", "vgg.weights.h5", "vgg.h5"])
 @pytest.mark.parametrize("include_top", [True, False])
 def test_a_path_gives_what_the_model_gives(file, include_top, tmp_path, monkeypatch):
@@ -125,6 +150,20 @@ def test_a_file_of_another_network_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.applications, "VGG16", classifier)
     with pytest.raises(ValueError, match=r"keras.applications.VGG16. Received: .*a.weights.h5"):
         load_encoder(segmenter(), tmp_path / "a.weights.h5", "VGG16", NAMES)
+
+
+@pytest.mark.parametrize("file", ["broken.keras", "broken.h5", "broken.weights.h5"])
+def test_a_broken_file_is_named(file, tmp_path, monkeypatch):
+    (tmp_path / file).write_text("nothing")
+    monkeypatch.setattr(keras.applications, "VGG16", classifier)
+    with pytest.raises(ValueError, match=f"file must be whole and.*VGG16. Received: .*{file}"):
+        load_encoder(segmenter(), tmp_path / file, "VGG16", NAMES)
+
+
+def test_a_file_of_another_kind_is_refused_before_anything_is_built(tmp_path):
+    (tmp_path / "weights.txt").write_text("nothing")
+    with pytest.raises(ValueError, match=r"path of a .keras or .h5 file.*weights.txt"):
+        load_encoder(segmenter(), tmp_path / "weights.txt", "VGG16", NAMES)
 
 
 @pytest.mark.parametrize(("names", "with_top"), [(NAMES, True), ({"conv": "block1_conv1"}, False)])
@@ -205,6 +244,23 @@ def test_every_network_on_vgg16_takes_its_weights(build, vgg16):
         np.testing.assert_array_equal(
             model.get_layer("fc6").get_weights()[0], kernel.reshape(7, 7, 512, 4096)
         )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("build", "application", "arguments"),
+    [("pspnet", "ResNet50", {}), ("deeplab_v2", "ResNet101", {"encoder": "resnet101"})],
+)
+def test_every_network_on_a_resnet_takes_its_weights(build, application, arguments):
+    theirs = getattr(keras.applications, application)(weights=None, include_top=False)
+    rng = np.random.default_rng(0)
+    theirs.set_weights([rng.uniform(0.5, 1.5, x.shape) for x in theirs.weights])
+    model = getattr(models, build)((None, None, 3), 2, encoder_weights=theirs, **arguments)
+    for layer in theirs.layers:
+        if layer.weights:
+            ours = model.get_layer(layer.name).get_weights()
+            for weight, expected in zip(ours, layer.get_weights(), strict=True):
+                np.testing.assert_array_equal(weight, expected)
 
 
 def assert_same_convolutions(model, vgg16):

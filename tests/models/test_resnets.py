@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasseg.models import deeplab_v3
+from kerasseg.models import deeplab_v2, deeplab_v3, pspnet
 from kerasseg.models.resnets import BLOCKS, resnet
 from kerasseg.receptive_fields import receptive_field
 from tests.models.zoo import outputs, picture, without_weights
@@ -21,19 +21,20 @@ def encoder(
 def as_if_trained(model):
     """Biases and normalisations of which none is trivial, so that each one matters."""
     rng = np.random.default_rng(0)
+    draws = {
+        "gamma": lambda shape: rng.uniform(0.5, 1.5, shape),
+        "beta": lambda shape: rng.normal(0, 0.1, shape),
+        "moving_mean": lambda shape: rng.normal(0, 0.1, shape),
+        "moving_variance": lambda shape: rng.uniform(0.5, 1.5, shape),
+        "bias": lambda shape: rng.normal(0, 0.1, shape),
+    }
     for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            gamma, beta, mean, variance = (weight.shape for weight in layer.get_weights())
-            layer.set_weights(
-                [
-                    rng.uniform(0.5, 1.5, gamma),
-                    rng.normal(0, 0.1, beta),
-                    rng.normal(0, 0.1, mean),
-                    rng.uniform(0.5, 1.5, variance),
-                ]
-            )
-        elif isinstance(layer, keras.layers.Conv2D):
-            layer.bias.assign(rng.normal(0, 0.1, layer.bias.shape))
+        if isinstance(layer, (keras.layers.BatchNormalization, keras.layers.Conv2D)):
+            for weight in layer.weights:
+                is_zero = weight.name == "kernel" and not keras.ops.any(weight)  # FCN's skips
+                if weight.name in draws or is_zero:
+                    draw = draws.get(weight.name, draws["bias"])
+                    weight.assign(draw(weight.shape))
     return model
 
 
@@ -151,6 +152,30 @@ def test_keras_applications_weights_fill_the_encoder_and_see_the_picture_as_they
         theirs.get_layer("conv5_block3_3_bn").get_weights(),
     ):
         np.testing.assert_array_equal(ours, source)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        deeplab_v3,
+        functools.partial(deeplab_v3, output_stride=8),
+        pspnet,
+        pytest.param(functools.partial(deeplab_v2, encoder="resnet101"), marks=pytest.mark.slow),
+    ],
+)
+def test_strided_1x1_convolutions_see_odd_maps_whatever_the_size_of_the_picture(build):
+    """On even ones TensorFlow's gradient of narrow ones writes out of bounds (see `resnet`)."""
+    model = build((None, None, 3), 2, width=0.02)
+    strided = [
+        layer.input
+        for layer in model.layers
+        if getattr(layer, "kernel_size", None) == (1, 1) and layer.strides != (1, 1)
+    ]
+    assert strided
+    probe = keras.Model(model.input, strided)
+    for size in ((1, 2), (31, 64), (96, 130)):
+        sizes = [keras.ops.shape(x)[1:3] for x in probe(picture(*size, count=1), training=False)]
+        assert all(rows % 2 == columns % 2 == 1 for rows, columns in sizes)
 
 
 def test_unknown_encoders_and_output_strides_are_named():

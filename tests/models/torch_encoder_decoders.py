@@ -7,9 +7,9 @@ from torch.nn import functional as F
 EPSILON = 1e-3  # Keras's
 
 
-def conv_bn_relu(inputs, outputs, padding=1):
+def conv_bn_relu(inputs, outputs, padding=1, bias=True):
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=padding),
+        nn.Conv2d(inputs, outputs, 3, padding=padding, bias=bias),
         nn.BatchNorm2d(outputs, eps=EPSILON),
         nn.ReLU(),
     )
@@ -22,27 +22,32 @@ def crop(x, like):
 
 
 class UNet(nn.Module):
-    """Ronneberger et al. 2015, figure 1, with batch normalisation; `padding` 0 is the paper's."""
+    """Ronneberger et al. 2015, figure 1; `padding` 0 without normalisation is the paper's."""
 
-    def __init__(self, channels, classes, filters=(64, 128, 256, 512, 1024), padding=1):
+    def __init__(
+        self, channels, classes, filters=(64, 128, 256, 512, 1024), padding=1, batch_norm=True
+    ):
         super().__init__()
+        self.padding, self.batch_norm = padding, batch_norm
         self.down = nn.ModuleList()
         before = channels
         for after in filters:
-            self.down.append(self.double_conv(before, after, padding))
+            self.down.append(self.double_conv(before, after))
             before = after
         self.up = nn.ModuleList()
         for after in filters[-2::-1]:
             conv = nn.ConvTranspose2d(before, after, 2, stride=2)
-            self.up.append(nn.ModuleList([conv, self.double_conv(2 * after, after, padding)]))
+            self.up.append(nn.ModuleList([conv, self.double_conv(2 * after, after)]))
             before = after
         self.scores = nn.Conv2d(before, classes, 1)
 
-    @staticmethod
-    def double_conv(before, after, padding):
-        return nn.Sequential(
-            conv_bn_relu(before, after, padding), conv_bn_relu(after, after, padding)
-        )
+    def double_conv(self, before, after):
+        return nn.Sequential(*(self.conv(inputs, after) for inputs in (before, after)))
+
+    def conv(self, inputs, outputs):
+        if self.batch_norm:
+            return conv_bn_relu(inputs, outputs, self.padding, bias=False)
+        return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=self.padding), nn.ReLU())
 
     def forward(self, x):
         skips = []

@@ -226,7 +226,8 @@ def outputs_of_both(model, network, names, images):
                 nn.init.uniform_(values, 0.5, 1.5)
             for values in (module.bias, module.running_mean):
                 nn.init.normal_(values, 0, 0.1)
-    load_torch_weights(model, network.state_dict(), {**encoder_names(model), **names})
+    state = network.state_dict()
+    load_torch_weights(model, state, {**encoder_names(model), **names}, batch_norm_epsilon=None)
     with torch.no_grad():
         theirs = network.eval()(torch.tensor(images).permute(0, 3, 1, 2))
     if isinstance(theirs, tuple):

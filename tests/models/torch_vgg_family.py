@@ -201,7 +201,7 @@ def outputs_of_both(model, network, images):
             if module.bias is not None:
                 nn.init.normal_(module.bias, 0, 0.1)
     with_random_statistics(network)
-    load_torch_weights(model, network.state_dict())
+    load_torch_weights(model, network.state_dict(), batch_norm_epsilon=None)
     with torch.no_grad():
         theirs = network.eval()(torch.tensor(images).permute(0, 3, 1, 2))
     return outputs(model, images), theirs.permute(0, 2, 3, 1).numpy()

@@ -1,11 +1,15 @@
 """What every segmentation network must do, written once."""
 
+import functools
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 
 from kerasseg.receptive_fields import effective_receptive_field, receptive_field
-from tests.conftest import outputs_in_fresh_process
+from tests.conftest import environment
 
 
 def trainable(model):
@@ -30,11 +34,15 @@ def outputs(model, images):
 def assert_gradients_reach_the_receptive_field(model, layer, columns):
     """On a strip of the image, the gradient of a layer's middle unit fills its field exactly.
 
-    Positive weights let everything through ReLUs; on a ramp every pooling takes the first column of
-    its window, on its mirror image the last.
+    Positive weights let everything through ReLUs, divided so that no depth makes gradients overflow
+    or vanish; on a ramp every pooling takes the first column of its window, on its mirror image the
+    last.
     """
     for weight in model.trainable_weights:
-        weight.assign(keras.ops.abs(weight) + 0.01)
+        value = keras.ops.abs(weight) + 0.01
+        if len(weight.shape) == 4:
+            value = value / keras.ops.sum(value, 2, keepdims=True) ** 0.5
+        weight.assign(value)
     ramp = np.linspace(0.1, 0.5, columns, dtype="float32")
     strips = np.stack([ramp, ramp[::-1]])[:, None, :, None] * np.ones(3, "float32")
     share = effective_receptive_field(model, strips, layer).sum(0)
@@ -47,15 +55,91 @@ def assert_gradients_reach_the_receptive_field(model, layer, columns):
     assert (reached[0], reached[-1]) == (first, first + field.size - 1)
 
 
+LOAD_AND_CALL = """
+import sys, kerasseg, keras, numpy as np
+for folder in map(str.strip, sys.stdin):
+    model = keras.saving.load_model(f"{folder}/model.keras")
+    outputs = model(np.load(f"{folder}/images.npy"), training=False)
+    np.save(f"{folder}/outputs.npy", keras.ops.convert_to_numpy(outputs))
+    print(folder, flush=True)
+"""
+
+
+@functools.cache
+def fresh_process():
+    """A process that knows only kerasseg and keras; all models of a test run are loaded in it."""
+    return subprocess.Popen(
+        [sys.executable, "-c", LOAD_AND_CALL],
+        env=environment(keras.backend.backend()),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def outputs_in_fresh_process(model, images, folder):
+    """What a model gives when it is saved to a folder and loaded in the fresh process."""
+    model.save(folder / "model.keras")
+    np.save(folder / "images.npy", images)
+    process = fresh_process()
+    print(folder, file=process.stdin, flush=True)
+    assert process.stdout.readline().strip() == str(folder), "it does not load, see its error"
+    return np.load(folder / "outputs.npy")
+
+
+def under_policy(policy, build):
+    """The model that `build()` makes under a dtype policy."""
+    keras.config.set_dtype_policy(policy)
+    try:
+        return build()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def biases_without_effect(model):
+    """Those that only batch normalisations read, which take away whatever they add."""
+    within = {id(layer) for layer in model.layers}
+    outputs = {id(x._keras_history.operation) for x in model.outputs}
+
+    def has_no_effect(layer):
+        readers = [node.operation for node in layer._outbound_nodes]
+        return id(layer) not in outputs and all(
+            isinstance(reader, keras.layers.BatchNormalization)
+            or (isinstance(reader, keras.layers.Concatenate) and has_no_effect(reader))
+            for reader in readers
+            if id(reader) in within
+        )
+
+    with_bias = (layer for layer in model.layers if getattr(layer, "bias", None) is not None)
+    return {id(layer.bias) for layer in with_bias if has_no_effect(layer)}
+
+
+def assert_gradient_reaches_every_weight(model):
+    """As Adam's mean squares tell, summed up over the training: more than rounding errors."""
+    squares = [x for x in model.optimizer.variables if x.path.endswith("_velocity")]
+    sizes = [float(keras.ops.sum(x)) ** 0.5 for x in squares]
+    exempt = biases_without_effect(model)
+    for weight, size in zip(model.trainable_weights, sizes, strict=True):
+        assert np.isfinite(size), f"the gradient of {weight.path} is {size}"
+        if id(weight) not in exempt:
+            assert size > 1e-5 * np.median(sizes), f"no gradient reaches {weight.path}"
+
+
 class SegmentationModelTests:
     """Subclass, and give `build(input_shape, num_classes, **arguments)` and `stride`.
 
     `strides_to_see` is the size, in strides, of an image in whose middle no logit sees the border.
+    Images are padded to `stride * n + remainder` pixels.
     """
 
     stride = 16
+    remainder = 0
     strides_to_see = 20
     learning_rate = 0.01
+
+    @staticmethod
+    def teardown_class():
+        keras.backend.clear_session()  # a compiled network keeps hundreds of megabytes
 
     def build(self, input_shape, num_classes, **arguments):
         raise NotImplementedError
@@ -63,18 +147,32 @@ class SegmentationModelTests:
     def small(self, input_shape=(None, None, 3), num_classes=5, **arguments):
         return self.build(input_shape, num_classes, **{"width": 0.05, **arguments})
 
-    @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (31, 37), (67, 20), (32, 48)])
-    def test_logits_have_the_size_of_the_input(self, size):
-        assert outputs(self.small(), picture(*size)).shape == (2, *size, 5)
-        assert self.small((*size, 3)).output_shape == (None, *size, 5)
+    @pytest.fixture(scope="class")
+    def free(self):
+        """One model for the tests that leave its weights alone."""
+        keras.utils.set_random_seed(0)
+        return self.small()
 
-    def test_one_model_takes_two_sizes_in_turn_as_if_made_for_each(self):
-        free = self.small()
+    @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (31, 37), (67, 20), (32, 48)])
+    def test_logits_have_the_size_of_the_input(self, free, size):
+        assert outputs(free, picture(*size)).shape == (2, *size, 5)
+        assert without_weights(lambda: self.small((*size, 3))).output_shape == (None, *size, 5)
+
+    def test_one_model_takes_two_sizes_in_turn_as_if_made_for_each(self, free):
         for size in ((33, 18), (16, 50)):
             fixed = self.small((*size, 3))
             fixed.set_weights(free.get_weights())
             images = picture(*size)
             np.testing.assert_allclose(outputs(free, images), outputs(fixed, images), atol=1e-5)
+
+    def test_other_sizes_are_mirrored_evenly_and_cropped_back(self, free):
+        images = picture(21, 44)
+        pads = [-(size - self.remainder) % self.stride for size in (21, 44)]
+        (above, below), (left, right) = margins = [(pad // 2, pad - pad // 2) for pad in pads]
+        mirrored = np.pad(images, ((0, 0), *margins, (0, 0)), "reflect")
+        expected = outputs(free, mirrored)[:, above : -below or None, left : -right or None]
+        assert mirrored.shape != images.shape
+        np.testing.assert_allclose(outputs(free, images), expected, atol=1e-6)
 
     @pytest.mark.parametrize("channels", [1, 3, 5])
     def test_input_channels_and_classes_are_free(self, channels):
@@ -90,26 +188,50 @@ class SegmentationModelTests:
         np.testing.assert_allclose(np.moveaxis(result, 1, -1), outputs(last, images), atol=1e-4)
         assert keras.config.image_data_format() == "channels_last"
 
-    def test_moving_the_input_by_the_output_stride_moves_the_logits_as_much(self):
+    def test_moving_the_input_by_the_output_stride_moves_the_logits_as_much(self, free):
         size, step = self.strides_to_see * self.stride, self.stride
         images = picture(size, size, count=1)
-        model = self.small()
-        still = outputs(model, images)
-        moved = outputs(model, np.roll(images, (step, 2 * step), (1, 2)))
+        still = outputs(free, images)
+        moved = outputs(free, np.roll(images, (step, 2 * step), (1, 2)))
         middle = slice(size // 2 - step, size // 2 + step)
         back = np.roll(moved, (-step, -2 * step), (1, 2))
         np.testing.assert_allclose(
             back[:, middle, middle], still[:, middle, middle], atol=1e-5, rtol=1e-4
         )
 
-    def test_logits_are_float32_under_mixed_precision(self):
-        keras.config.set_dtype_policy("mixed_bfloat16")
-        try:
-            model = self.small((16, 16, 3))
-        finally:
-            keras.config.set_dtype_policy("float32")
-        assert keras.backend.standardize_dtype(model(picture(16, 16)).dtype) == "float32"
+    def test_another_head_makes_it_a_regression(self):
+        sigmoid, linear = (
+            self.small((16, 20, 3), num_classes=channels, activation=activation)
+            for channels, activation in ((3, "sigmoid"), (3, None))
+        )
+        linear.set_weights(sigmoid.get_weights())
+        images = picture(16, 20)
+        expected = 1 / (1 + np.exp(-outputs(linear, images)))
+        np.testing.assert_allclose(outputs(sigmoid, images), expected, atol=1e-5)
+        assert without_weights(lambda: self.small(num_classes=1)).output_shape[-1] == 1
+
+    def test_it_trains_in_bfloat16_and_gives_float32(self):
+        model = under_policy("mixed_bfloat16", lambda: self.small((16, 16, 3), num_classes=2))
         assert model.compute_dtype == "bfloat16"
+        model.compile(
+            keras.optimizers.Adam(self.learning_rate),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            run_eagerly=keras.backend.backend() != "jax",
+        )
+        labels = np.arange(2 * 16 * 16).reshape(2, 16, 16) % 2
+        losses = model.fit(picture(16, 16), labels, epochs=2, verbose=0).history["loss"]
+        assert np.isfinite(losses).all()
+        assert all(np.isfinite(weights).all() for weights in model.get_weights())
+        assert outputs(model, picture(16, 16)).dtype == "float32"
+
+    def test_float16_gives_nearly_the_logits_of_float32(self):
+        whole = self.small((16, 16, 3))
+        half = under_policy("mixed_float16", lambda: self.small((16, 16, 3)))
+        half.set_weights(whole.get_weights())
+        expected = outputs(whole, picture(16, 16))
+        result = outputs(half, picture(16, 16))
+        assert result.dtype == "float32"
+        np.testing.assert_allclose(result, expected, atol=0.02 * abs(expected).max())
 
     @pytest.mark.parametrize("jit_compile", [False, True])
     def test_it_learns_in_fit(self, jit_compile):
@@ -127,23 +249,30 @@ class SegmentationModelTests:
         images[::2] *= 0.5  # a net that ends at stride 32 sees no more of it than its brightness
         labels = np.zeros((4, 19, 21), "int32")
         labels[::2] = 1
-        before = [np.array(keras.ops.convert_to_numpy(x)) for x in model.trainable_weights]
         losses = model.fit(images, labels, epochs=15, batch_size=4, verbose=0).history["loss"]
         assert losses[-1] < 0.9 * losses[0]
-        for weight, value in zip(model.trainable_weights, before):
-            after = keras.ops.convert_to_numpy(weight)
-            assert not np.array_equal(after, value), f"no gradient reaches {weight.path}"
+        assert_gradient_reaches_every_weight(model)
 
     def test_it_loads_in_a_fresh_process_and_gives_the_same(self, tmp_path):
         model = self.small((19, 21, 3))
         model.compile("adam", "mse")
         images = picture(19, 21)
-        model.save(tmp_path / "model.keras")
-        loaded = outputs_in_fresh_process(tmp_path / "model.keras", images)
+        loaded = outputs_in_fresh_process(model, images, tmp_path)
         np.testing.assert_allclose(loaded, outputs(model, images), atol=1e-6)
 
+    def test_one_seed_gives_one_model_and_one_draw_of_its_dropout(self):
+        images, results = picture(19, 21), []
+        for seed in (3, 3, 4):
+            keras.utils.set_random_seed(seed)
+            model = self.small((19, 21, 3))
+            results.append(keras.ops.convert_to_numpy(model(images, training=True)))
+        np.testing.assert_allclose(results[0], results[1], rtol=1e-6, atol=1e-6)
+        assert not np.allclose(results[0], results[2], atol=1e-6)
+
     def test_a_width_that_leaves_nothing_is_refused(self):
-        with pytest.raises(ValueError, match="`width` must be positive. Received: width=0"):
+        with pytest.raises(
+            ValueError, match="`width` must be a positive number. Received: width=0"
+        ):
             self.small(width=0)
 
     def test_width_scales_every_filter_count_and_never_below_one(self):
