@@ -11,8 +11,7 @@ import pytest
 from kerasseg import models
 from tests.conftest import environment
 from tests.models.test_autoencoders import silence
-from tests.models.test_resnets import as_if_trained
-from tests.models.zoo import outputs, picture
+from tests.models.zoo import as_if_trained, outputs, picture
 
 FREE, FIXED = (None, None, 3), (37, 54, 3)
 SEGMENTATION = (

@@ -7,7 +7,7 @@ import pytest
 from kerasseg.models import deeplab_v2, deeplab_v3, pspnet
 from kerasseg.models.resnets import BLOCKS, resnet
 from kerasseg.receptive_fields import receptive_field
-from tests.models.zoo import outputs, picture, without_weights
+from tests.models.zoo import as_if_trained, outputs, picture, without_weights
 
 
 def encoder(
@@ -16,26 +16,6 @@ def encoder(
     image = keras.Input(input_shape)
     maps = resnet(image, name, output_stride, width=width, **arguments)
     return keras.Model(image, maps[-1])
-
-
-def as_if_trained(model):
-    """Biases and normalisations of which none is trivial, so that each one matters."""
-    rng = np.random.default_rng(0)
-    draws = {
-        "gamma": lambda shape: rng.uniform(0.5, 1.5, shape),
-        "beta": lambda shape: rng.normal(0, 0.1, shape),
-        "moving_mean": lambda shape: rng.normal(0, 0.1, shape),
-        "moving_variance": lambda shape: rng.uniform(0.5, 1.5, shape),
-        "bias": lambda shape: rng.normal(0, 0.1, shape),
-    }
-    for layer in model.layers:
-        if isinstance(layer, (keras.layers.BatchNormalization, keras.layers.Conv2D)):
-            for weight in layer.weights:
-                is_zero = weight.name == "kernel" and not keras.ops.any(weight)  # FCN's skips
-                if weight.name in draws or is_zero:
-                    draw = draws.get(weight.name, draws["bias"])
-                    weight.assign(draw(weight.shape))
-    return model
 
 
 def encoder_biases(model):
