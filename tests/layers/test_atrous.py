@@ -96,3 +96,14 @@ def test_channels_first_equals_channels_last(rng):
 def test_the_name_of_the_rate_is_checked():
     with pytest.raises(ValueError, match="Received: dilation_rate=2. Pass rate= instead"):
         AtrousConv2D(4, 3, dilation_rate=2)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="the kernels are TensorFlow's")
+def test_gradients_in_bfloat16_are_finite(rng):
+    import tensorflow as tf
+
+    layer = AtrousConv2D(26, 3, rate=2, dtype="mixed_bfloat16")
+    x = rng.normal(size=(2, 19, 21, 26)).astype("float32")
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.cast(layer(x), "float32") ** 2)
+    assert np.isfinite(numpy(tape.gradient(loss, layer.kernel.value))).all()
