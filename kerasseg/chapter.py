@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
-from kerasseg.files import write_atomically
+from kerasseg.files import write_text_whole
 
 OPTIONS = {
     "dataset": "name of the data, as in kerasseg.datasets.load",
@@ -105,7 +105,7 @@ class Chapter:
         """Prints the claims, writes `claims.json`, and fails if an exact one does not hold."""
         print("\n" + claims_table(self.claims))
         text = json.dumps(self.claims, indent=2, allow_nan=False)
-        write_atomically(self.output / "claims.json", text + "\n")
+        write_text_whole(self.output / "claims.json", text + "\n")
         print(f"\nFigures, claims and models are in {self.output}/")
         broken = [
             claim["claim"]

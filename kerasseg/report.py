@@ -18,7 +18,7 @@ import matplotlib
 import numpy as np
 
 from kerasseg.figures import learning_curves
-from kerasseg.files import write_atomically
+from kerasseg.files import write_text_whole
 
 # What stands in Matplotlib's SVG for a colour of the page, which is another one in the dark.
 INK, TRAINING, HELD_OUT = "#010203", "#010204", "#010205"
@@ -78,7 +78,7 @@ def write_report(folder):
     parts = {"title": name, "body": "\n".join(filter(None, sections))}
     page = re.sub("{(title|body)}", lambda gap: parts[gap[1]], PAGE)
     path = folder / "report.html"
-    write_atomically(path, page.encode("utf-8", "replace").decode())  # some names are no Unicode
+    write_text_whole(path, page.encode("utf-8", "replace").decode())  # some names are no Unicode
     return path
 
 

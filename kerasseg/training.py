@@ -20,9 +20,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kerasseg.files import write_text_whole, write_whole
 from kerasseg.version import __version__
 
-__all__ = ["Run", "cosine_with_warmup", "fingerprint", "write_whole"]
+__all__ = ["Run", "cosine_with_warmup", "fingerprint"]
 
 CHECKPOINTS = ("checkpoints/epoch_*.keras", "checkpoints/.epoch_*.keras")
 OWN_FILES = (
@@ -203,7 +204,7 @@ class Run(keras.callbacks.Callback):
     def _commit(self, changes):
         state = as_json({**self.state, **changes})
         words = json.dumps(state, indent=1)
-        write_whole(self.folder / "run.json", lambda path: path.write_text(words, "utf-8"))
+        write_text_whole(self.folder / "run.json", words)
         self.state = state
 
     def _publish(self):
@@ -323,22 +324,6 @@ def seed_layers(model, seed, epoch):
         state.assign(drawn >> 1)  # PyTorch's are signed
     # Dropout without a seed of its own draws from PyTorch's global numbers.
     keras.utils.set_random_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0]))
-
-
-def write_whole(path, write):
-    """Calls `write(path)` on another path, and puts the file in place in one step when it is whole.
-
-    A reader finds the old file or the new one, whatever happens to this process.
-    """
-    temporary = path.with_name(f".{path.name}")
-    try:
-        temporary.unlink(missing_ok=True)
-        write(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def same_file(path, other):

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasseg import datasets, losses, metrics, training
+from kerasseg import datasets, files, losses, metrics, training
 from tests.conftest import environment
 from tests.datasets.folders import ids, make_folder, picture, save
 
@@ -360,7 +360,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
         raise Stopped
 
     with pytest.raises(Stopped):
-        training.write_whole(path, fail)
+        files.write_whole(path, fail)
     assert [p.name for p in tmp_path.iterdir()] == ["log.csv"]
     assert path.read_text() == "old"
 

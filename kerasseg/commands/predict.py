@@ -208,7 +208,7 @@ def write(targets, image, ids, probabilities, colours):
     import numpy as np
     from PIL import Image
 
-    from kerasseg.training import write_whole
+    from kerasseg.files import write_whole
 
     def labels(path):
         picture = Image.fromarray(ids)

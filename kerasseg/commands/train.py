@@ -279,12 +279,12 @@ def finish(kept, data):
     """Scores the best model, draws the curves, and writes the page of the run."""
     from kerasseg.evaluation import evaluate, score_table
     from kerasseg.figures import learning_curves
+    from kerasseg.files import write_text_whole
     from kerasseg.report import write_report
-    from kerasseg.training import write_whole
 
     scores = evaluate(kept.load("best"), data.validation, data, kept.folder)
     words = json.dumps({"split": "validation", **scores}, indent=1)
-    write_whole(kept.folder / "evaluation.json", lambda path: path.write_text(words, "utf-8"))
+    write_text_whole(kept.folder / "evaluation.json", words)
     rows = kept.state["history"]
     columns = {
         name: [math.nan if row[name] is None else row[name] for row in rows] for name in rows[0]
