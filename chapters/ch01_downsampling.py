@@ -14,6 +14,8 @@
 #
 # By default this needs nothing. `--full` measures the effective receptive field of VGG-16 with the
 # weights of ImageNet, which Keras downloads (58 MB): seconds more.
+#
+# Takes under 1 minute on two cores.
 
 # %%
 import keras

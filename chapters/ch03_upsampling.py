@@ -9,6 +9,8 @@
 # the rule that the stride must divide the kernel. Two statements of the notes are corrected here:
 # the matrix is transposed, not inverted, and the rule prevents uneven *overlap*, not every uneven
 # *weight*; how much is left after training is measured.
+#
+# Takes 2 minutes on two cores.
 
 # %%
 import keras

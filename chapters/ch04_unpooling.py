@@ -9,6 +9,8 @@
 # pooling mask (x1 to x4 go to the ones), unpooling in DeconvNet and SegNet, the price of the masks.
 # The notes say that unpooling reverses pooling. Here that becomes identities, which hold exactly
 # or fail exactly, and a small experiment on what the mask carries past the code.
+#
+# Takes under 1 minute on two cores.
 
 # %%
 import keras

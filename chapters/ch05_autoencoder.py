@@ -10,6 +10,8 @@
 #
 # By default this runs on scikit-learn's 8x8 digits. For the book's own data:
 # `python chapters/ch05_autoencoder.py --dataset mnist --data-dir PATH --epochs 20`
+#
+# Takes under 1 minute on two cores.
 
 # %%
 import keras
