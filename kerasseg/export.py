@@ -101,9 +101,8 @@ def export_model(model, path, format):
     1.0
     """
     path = Path(path)
+    check_target(path)
     check_format(format)
-    if path.exists():
-        raise FileExistsError(f"{path} exists. Remove it, or choose another path.")
     size = usual_size(model)
     image = np.random.default_rng(0).random((1, *size, model.input_shape[-1]), "float32")
     expected = keras.ops.convert_to_numpy(model(image, training=False))
@@ -129,6 +128,11 @@ def export_model(model, path, format):
         os.replace(unchecked, path)
     same = np.mean(logits.argmax(-1) == expected.argmax(-1))
     return Export(path, size, difference, float(same))
+
+
+def check_target(path):
+    if path.exists():
+        raise FileExistsError(f"{path} exists. Remove it, or choose another path.")
 
 
 def check_format(format):

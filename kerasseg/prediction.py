@@ -221,7 +221,7 @@ def grid_offset(model, length):
 
 def ends_in_softmax(model):
     identity = keras.layers.Identity
-    last = next(layer for layer in model.layers[::-1] if not isinstance(layer, identity))
+    last = next((x for x in model.layers[::-1] if not isinstance(x, identity)), None)
     activation = getattr(last, "activation", None)
     return isinstance(last, keras.layers.Softmax) or activation is keras.activations.softmax
 

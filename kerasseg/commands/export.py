@@ -26,13 +26,14 @@ def export(parser):
 
 def run(options):
     from kerasseg.commands import model_files
-    from kerasseg.export import check_format, export_model
+    from kerasseg.export import check_format, check_target, export_model
 
+    source = Path(options.model)
+    target = Path(options.output or source.with_name(source.stem + SUFFIXES[options.format]))
+    check_target(target)
     check_format(options.format)
     model = model_files.load(options.model)
     model_files.channels_of(model, options.model)
-    source = Path(options.model)
-    target = options.output or source.with_name(source.stem + SUFFIXES[options.format])
     done = export_model(model, target, options.format)
     height, width = done.image_size
     print(
