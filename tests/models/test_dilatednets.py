@@ -19,6 +19,11 @@ class TestDilatedNet(SegmentationModelTests):
     strides_to_see = 140  # 1120 pixels; the context sees 908
     learning_rate = 0.0001
 
+    def test_it_trains_in_bfloat16_and_gives_float32(self):
+        if keras.backend.backend() == "torch":
+            pytest.skip("oneDNN's gradient by a bfloat16 kernel with holes is not always finite")
+        super().test_it_trains_in_bfloat16_and_gives_float32()
+
     def build(self, *args, **kwargs):
         return dilatednet(*args, **{"dropout": 0.0, **kwargs})
 
