@@ -112,6 +112,21 @@ chapter.figure(
     "32x44 pixels of a photograph, eight times larger: left nearest neighbour, right bilinear.",
 )
 
+rows, columns = np.indices((256, 256))
+disc = np.hypot(rows - 120, columns - 131) < 90
+small = layers.AveragePooling2D(8)(as_batch(disc))
+wrong = {}
+for kind in ("nearest", "bilinear"):
+    enlarged = array(layers.UpSampling2D(8, interpolation=kind)(small))[0, ..., 0]
+    wrong[kind] = int(((enlarged > 0.5) != disc).sum())
+chapter.empirical(
+    "a disc made 8 times smaller and larger: pixels on the wrong side of its edge, nearest",
+    measured=wrong["nearest"],
+    expected=f"above {wrong['bilinear']}, bilinear: nearest neighbour makes edges jagged",
+    holds=wrong["nearest"] > wrong["bilinear"],
+    source=notes,
+)
+
 # %% [markdown]
 # ## A linear ramp tells the two conventions apart
 #
@@ -188,7 +203,8 @@ chapter.empirical(
 #
 # Stride `s` puts `s - 1` zeros between the pixels of the input; `k - 1` zeros are added around, and
 # the flipped kernel slides over the result with stride 1. So there are `(H - 1) s + k` rows, less
-# `2 p` if the convolution that is transposed had padding `p`.
+# `2 p` if the convolution that is transposed had padding `p`. Keras's `padding="same"` takes away
+# `k - s` rows, and `H s` are left.
 
 
 # %%
@@ -203,12 +219,17 @@ def by_zero_insertion(x, kernel, stride):
 
 settings_tried = ((3, 1), (3, 2), (4, 2), (5, 3), (2, 2))
 x = rng.normal(size=(5, 7)).astype("float32")
-differences, shapes = [], []
+differences, shapes, cropped = [], [], []
 for size, stride in settings_tried:
     kernel = rng.normal(size=(size, size)).astype("float32")
     layer = array(ops.conv_transpose(as_batch(x), kernel[:, :, None, None], stride, "valid"))
     differences.append(largest(layer - by_zero_insertion(x, kernel, stride)))
     shapes.append(layer.shape[1:3] == tuple((n - 1) * stride + size for n in x.shape))
+    same = array(ops.conv_transpose(as_batch(x), kernel[:, :, None, None], stride, "same"))
+    rows, columns = (
+        slice((size - stride) // 2, (size - stride) // 2 + n * stride) for n in x.shape
+    )
+    cropped.append(largest(same - layer[:, rows, columns]))
 chapter.exact(
     "zero insertion differs from the layer, largest of five settings",
     measured=max(differences),
@@ -220,6 +241,13 @@ chapter.exact(
     "settings of five in which (H - 1) s + k rows come out",
     measured=sum(shapes),
     expected=5,
+    source="lecture notes: output size",
+)
+chapter.exact(
+    "padding same differs from H s rows of the whole map, largest of five settings",
+    measured=max(cropped),
+    expected=0.0,
+    tolerance=1e-5,
     source="lecture notes: output size",
 )
 
@@ -265,22 +293,38 @@ chapter.exact(
 # %% [markdown]
 # ## A transposed convolution that starts as bilinear upsampling
 #
+# A transposed convolution is one layer that learns; interpolation has nothing to learn.
 # `Bilinear()` fills the kernel so that the untrained layer is bilinear upsampling, away from the
 # border, where a transposed convolution takes zeros from outside and a resize repeats the edge.
 
 # %%
-x = rng.normal(size=(1, 9, 11, 3)).astype("float32")
-transposed = layers.Conv2DTranspose(
-    3, 4, 2, padding="same", kernel_initializer=Bilinear(), use_bias=False
-)(x)
-difference = array(transposed) - array(BilinearUpsampling2D(2)(x))
+counts = []
+for layer in (
+    layers.UpSampling2D(2),
+    BilinearUpsampling2D(2),
+    layers.Conv2DTranspose(32, 4, 2, padding="same"),
+):
+    layer.build((None, 9, 11, 16))
+    counts.append(layer.count_params())
 chapter.exact(
-    "Bilinear() differs from bilinear resizing inside by",
-    measured=largest(difference[:, 2:-2, 2:-2]),
-    expected=0.0,
-    tolerance=1e-5,
-    source="FCN, surgery; closed form",
+    "weights: nearest, bilinear, transposed convolution of kernel 4 from 16 channels to 32",
+    measured=counts,
+    expected=[0, 0, 4 * 4 * 16 * 32 + 32],
+    source=notes,
 )
+x = rng.normal(size=(1, 9, 11, 3)).astype("float32")
+for size, stride in ((4, 2), (16, 8)):
+    transposed = layers.Conv2DTranspose(
+        3, size, stride, padding="same", kernel_initializer=Bilinear(), use_bias=False
+    )(x)
+    difference = array(transposed) - array(BilinearUpsampling2D(stride)(x))
+    chapter.exact(
+        f"Bilinear(), kernel {size}, stride {stride}, differs from bilinear resizing inside by",
+        measured=largest(difference[:, stride:-stride, stride:-stride]),
+        expected=0.0,
+        tolerance=1e-5,
+        source="FCN, surgery; closed form",
+    )
 
 # %% [markdown]
 # ## The checkerboard after training

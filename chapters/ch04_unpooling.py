@@ -211,6 +211,32 @@ chapter.exact(
 )
 
 # %% [markdown]
+# The layer is not TensorFlow's operation for a second reason. Where there is a GPU, Keras compiles
+# with XLA unasked, and XLA has no kernel for that operation: a training that ran on a laptop stops
+# with an error. XLA can be called on a CPU, too, to see it.
+
+# %%
+by_xla = tf.function(lambda x: pool(x)[1], jit_compile=True)(x)
+chapter.exact(
+    "positions that change when XLA compiles the layer",
+    measured=int((array(by_xla) != array(positions)).sum()),
+    expected=0,
+    source="XLA",
+)
+try:
+    tf.function(lambda x: tf.nn.max_pool_with_argmax(x, 2, 2, "SAME"), jit_compile=True)(x)
+    refusal = "none"
+except tf.errors.OpError as error:
+    refusal = type(error).__name__
+chapter.empirical(
+    "what XLA says to tf.nn.max_pool_with_argmax",
+    measured=refusal,
+    expected="InvalidArgumentError: no kernel",
+    holds=refusal == "InvalidArgumentError",
+    source="TensorFlow's issue 103438",
+)
+
+# %% [markdown]
 # ## What the masks cost
 #
 # The decoder needs the positions of every pooling until the end of the step: the notes' objection

@@ -12,8 +12,8 @@ from kerasseg.prediction import predict_image
 from kerasseg.version import __version__
 
 LOADED_ON_FIRST_USE = (
-    *("chapter", "checks", "cli", "datasets", "evaluation", "export"),
-    *("figures", "report", "training"),
+    *("chapter", "checks", "cli", "datasets", "distribution", "evaluation", "export"),
+    *("figures", "postprocessing", "report", "training"),
 )
 FUNCTIONS = {
     "check_batch": "checks",

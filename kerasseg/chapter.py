@@ -3,6 +3,8 @@
 import argparse
 import json
 import math
+import os
+import shlex
 import sys
 import textwrap
 from pathlib import Path
@@ -36,7 +38,8 @@ class Chapter:
     """A chapter's settings, and the record of what it measured.
 
     Settings come, weakest first, from the keyword arguments, from `quick` or `full` when
-    asked for, and from the command line. In a notebook there is no command line: edit the cell.
+    asked for, and from the command line. In a notebook there is no command line: edit the cell, or
+    say `%env KERASSEG_CHAPTER_ARGS=--quick` above it.
 
     Args:
         name: The script's name, such as `"ch11_unet"`.
@@ -131,7 +134,7 @@ class Chapter:
 
 
 def parse_arguments(title, settings, choices):
-    """The settings given on the command line, `quick` and `full`; in a notebook, none."""
+    """The settings that were given, `quick` and `full` among them."""
     parser = argparse.ArgumentParser(
         description=title, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -149,12 +152,13 @@ def parse_arguments(title, settings, choices):
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--quick", action="store_true", help="seconds: shows that it runs")
     length.add_argument("--full", action="store_true", help="real data at full length")
-    given = vars(parser.parse_args([] if in_notebook() else None))
+    words = shlex.split(os.environ.get("KERASSEG_CHAPTER_ARGS", "")) if in_notebook() else None
+    given = vars(parser.parse_args(words))
     return {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
 
 
 def in_notebook():
-    return "ipykernel" in sys.modules
+    return "ipykernel.kernelapp" in sys.modules
 
 
 def plain(value):

@@ -10,6 +10,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 VOID_COLOUR = (0, 0, 0)
+PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")  # Okabe and Ito
 HALO = [withStroke(linewidth=3, foreground="black")]  # so that white shows on every colour
 
 
@@ -125,6 +126,32 @@ def lines(x, curves, xlabel, ylabel, title, **axes_settings):
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend()
+    return figure
+
+
+def bars_with_ranges(measured, ylabel, title):
+    """Bars side by side, each as high as the mean of its repetitions, a line over their range.
+
+    Args:
+        measured: {name of a bar's colour: {name of a group: numbers, one a repetition}}; every
+            colour has the same groups.
+        ylabel, title: With unit; the finding.
+    """
+    groups = list(next(iter(measured.values())))
+    figure = Figure(figsize=(4 + 1.1 * len(groups), 3.8), layout="constrained")
+    (axes,) = axes_row(figure, 1)
+    width = 0.8 / len(measured)
+    for i, (name, of_group) in enumerate(measured.items()):
+        x = np.arange(len(groups)) + (i - (len(measured) - 1) / 2) * width
+        numbers = [np.asarray(of_group[group]) for group in groups]
+        means = np.array([n.mean() for n in numbers])
+        reach = np.abs([[n.min() for n in numbers], [n.max() for n in numbers]] - means)
+        colour = PALETTE[i % len(PALETTE)]
+        reach = reach if reach.any() else None
+        axes.bar(x, means, 0.9 * width, yerr=reach, label=name, color=colour, capsize=4)
+    axes.set(xticks=range(len(groups)), xticklabels=groups, ylabel=ylabel, title=title)
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 

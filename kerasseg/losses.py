@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from kerasseg.labels import as_pixel_weights, expand_to_rank, read_label_map
+from kerasseg.layers import replicas
 from kerasseg.pixel_weights import (
     class_frequencies,
     median_frequency_weights,
@@ -104,7 +105,7 @@ class LabelMapLoss(keras.losses.Loss):
         """Before a mean over all, weights of mean one: it becomes the mean over what counts."""
         if self.reduction in ("sum", "none", None):
             return weights
-        return ops.divide_no_nan(weights, ops.mean(weights))
+        return ops.divide_no_nan(weights, replicas.mean(weights))
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -244,9 +245,10 @@ class Tversky(LabelMapLoss):
         maps = self._read(y_true, y_pred, sample_weight)
         ids, counted, legal, class_weights, sample_weights = maps
         pixels = self._pixel_axes(ids)
-        counts = ops.sum(ops.cast(counted, self.dtype), pixels)
-        mean_weight = ops.divide_no_nan(ops.sum(sample_weights, pixels), counts)
-        scored = ops.cast(ops.any(class_weights > 0, pixels), self.dtype)
+        counts = self._sum(ops.cast(counted, self.dtype), pixels)
+        mean_weight = ops.divide_no_nan(self._sum(sample_weights, pixels), counts)
+        scored = self._sum(ops.cast(class_weights > 0, self.dtype), pixels) > 0
+        scored = ops.cast(scored, self.dtype)
         weights = self._for_reduction(scored) * mean_weight
         weights = ops.broadcast_to(weights, ops.shape(ids)[:1])
         return super().__call__((ids, legal, sample_weights), y_pred, weights)
@@ -259,13 +261,13 @@ class Tversky(LabelMapLoss):
         truth = ops.one_hot(ops.cast(ids, "int32"), num_classes, dtype=found.dtype)
         weights = weights[..., None]
 
-        hit = ops.sum(weights * truth * found, pixels)
-        missed = ops.sum(weights * truth * (1 - found), pixels)
-        in_vain = ops.sum(weights * (1 - truth) * found, pixels)
+        hit = self._sum(weights * truth * found, pixels)
+        missed = self._sum(weights * truth * (1 - found), pixels)
+        in_vain = self._sum(weights * (1 - truth) * found, pixels)
         index = ops.divide_no_nan(hit, hit + self.alpha * in_vain + self.beta * missed)
 
         # Read off the truth, not off `hit + missed`: predictions of NaN must give NaN.
-        present = ops.sum(weights * truth, pixels) > 0
+        present = self._sum(weights * truth, pixels) > 0
         class_weights = ops.where(present, self._weight_of_each(num_classes), 0.0)
         total = ops.sum(class_weights, axis=-1)
         losses = ops.divide_no_nan(ops.sum(class_weights * (1 - index), axis=-1), total)
@@ -282,6 +284,10 @@ class Tversky(LabelMapLoss):
 
     def _pixel_axes(self, ids):
         return tuple(range(1 if self.per_image else 0, len(ids.shape)))
+
+    def _sum(self, x, pixels):
+        sums = ops.sum(x, pixels)
+        return sums if self.per_image else replicas.total(sums)
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")

@@ -56,6 +56,7 @@ class Run(keras.callbacks.Callback):
         fingerprint: A function without arguments that gives something else when the data set has
             changed, such as `functools.partial(fingerprint, data_dir)`; `None` for none.
         force: Whether what another run left in `folder` is removed, when `fit` begins.
+        writes: Whether this process writes: `False` for all but one where several train together.
 
     Attributes:
         state: What `run.json` holds: "settings", "data" (the fingerprint), "versions", "epoch"
@@ -69,9 +70,9 @@ class Run(keras.callbacks.Callback):
     which the two are copied from, so that who writes over them does not spoil the run.
 
     Raises:
-        ValueError: the folder holds another run, or other files; the data set is not the one that
-            the run began with; a kept model that is damaged. In `fit`: a loss that is NaN or
-            infinite, a data set that changed.
+        ValueError: the folder holds another run, or other files, or another process trains there;
+            the data set is not the one that the run began with; a kept model that is damaged. In
+            `fit`: a loss that is NaN or infinite, a data set that changed.
         OSError: the folder cannot be written.
 
     Example:
@@ -85,7 +86,16 @@ class Run(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, folder, data, *, epochs, patience=None, settings=None, fingerprint=None, force=False
+        self,
+        folder,
+        data,
+        *,
+        epochs,
+        patience=None,
+        settings=None,
+        fingerprint=None,
+        force=False,
+        writes=True,
     ):
         super().__init__()
         self.folder = Path(folder)
@@ -110,11 +120,14 @@ class Run(keras.callbacks.Callback):
                 "finished": False,
             }
         )
+        self.force = force
+        self.writes = writes
+        if writes and (self.folder / "run.json").is_file():
+            claim(self.folder.resolve())
         kept = None if force else read_run(self.folder)
         if kept:
             self._check_same(kept)
             self.state = kept
-        self.force = force
 
     @property
     def epoch(self):
@@ -156,10 +169,14 @@ class Run(keras.callbacks.Callback):
         )
 
     def on_train_begin(self, logs=None):
+        check_strategy(self.model)
+        if not self.writes:
+            return
         with self._writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            claim(self.folder.resolve())
             if self.force and not self.epoch:
                 remove_run(self.folder)
-            self.folder.mkdir(parents=True, exist_ok=True)
             self._commit({})
             (self.folder / "checkpoints").mkdir(exist_ok=True)
             self._publish()
@@ -189,12 +206,14 @@ class Run(keras.callbacks.Callback):
         score = -1.0 if math.isnan(score) else score  # no score is worse than any
         if best is None or score > best["val_mean_iou"]:
             best = {"epoch": epoch + 1, "val_mean_iou": score}
-        with self._writing():
-            write_whole(self._checkpoint(epoch + 1), self.model.save)
-            self._commit(
-                {"epoch": epoch + 1, "best": best, "history": [*self.state["history"], row]}
-            )
-            self._publish()
+        changes = {"epoch": epoch + 1, "best": best, "history": [*self.state["history"], row]}
+        if self.writes:
+            with self._writing():
+                write_whole(self._checkpoint(epoch + 1), self.model.save)
+                self._commit(changes)
+                self._publish()
+        else:
+            self.state = as_json({**self.state, **changes})
         if self.over:
             self.model.stop_training = True
 
@@ -324,6 +343,43 @@ def seed_layers(model, seed, epoch):
         state.assign(drawn >> 1)  # PyTorch's are signed
     # Dropout without a seed of its own draws from PyTorch's global numbers.
     keras.utils.set_random_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0]))
+
+
+def check_strategy(model):
+    """Raises `ValueError` where `fit` of Keras 3.15.1 fails with "unsupported type PerReplica"."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            raise ValueError(
+                "Keras cannot `fit` under MultiWorkerMirroredStrategy. To train on several "
+                "machines, set KERAS_BACKEND=jax and take `kerasseg train --distribute jax`, or "
+                "keras.distribution.DataParallel."
+            )
+
+
+@functools.cache
+def claim(folder):
+    """Keeps other processes from training in a folder, for as long as this one lives.
+
+    The system lifts its lock when the process ends, however it ends. Where there are no such locks,
+    as on Windows and some network drives, nothing is kept away.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    try:
+        file = open(folder / ".lock", "w")  # noqa: SIM115
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ValueError(
+            f"Another process trains in {folder}. Wait until it has ended, or choose another "
+            "folder."
+        ) from error
+    except OSError:  # no locks there, or no right to write, which the first write will say
+        return None
+    return file
 
 
 def same_file(path, other):

@@ -69,9 +69,17 @@ def test_an_unknown_choice_is_refused_with_the_choices(make, capsys):
     assert "choose from" in capsys.readouterr().err
 
 
-def test_in_a_notebook_the_kernels_own_arguments_are_ignored(make, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ipykernel", None)
+def test_in_a_notebook_the_environment_stands_for_the_kernels_own_arguments(make, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", None)
     assert make("--epochs", "7").settings.epochs == 20
+    monkeypatch.setenv("KERASSEG_CHAPTER_ARGS", "--quick --data-dir 'my pictures'")
+    settings = make("--epochs", "7").settings
+    assert (settings.epochs, settings.data_dir) == (1, "my pictures")
+
+
+def test_on_the_command_line_the_environment_says_nothing(make, monkeypatch):
+    monkeypatch.setenv("KERASSEG_CHAPTER_ARGS", "--quick")
+    assert make().settings.epochs == 20
 
 
 def test_nothing_is_written_before_there_is_something_to_write(make, tmp_path):

@@ -32,6 +32,23 @@ PROMISED = {  # numbers that a chapter must have measured, each with a piece of 
         "outputs of the two differ": 0.0,
         "what Dense layer and classifier raise": ["ValueError", "ValueError"],
     },
+    "ch03_upsampling": {
+        "reach a pixel, kernel 3, stride 2": [1, 2, 4],
+        "reach a pixel, kernel 4, stride 2": [4],
+        "rows come out": 5,
+        "weights: nearest, bilinear, transposed": [0, 0, 8_224],
+    },
+    "ch04_unpooling": {
+        "share of a max-unpooled map that is not zero": 0.25,
+        "max pooling undoes max unpooling of values >= 0": 0.0,
+        "max pooling makes zeros of unpooled negative values": 0.0,
+        "average pooling undoes average unpooling": 0.0,
+        "positions that change when XLA compiles": 0,
+    },
+    "ch05_autoencoder": {
+        "the best grey for a pixel": [0.4, 0.0, 0.4],
+        "weights of the book's autoencoder": 222_384,
+    },
     "ch06_latent_space": {
         "divergence of the standard normal itself": [0.0, 0.5],
         "ever lies above that of its own draws": 0.0,
@@ -39,6 +56,16 @@ PROMISED = {  # numbers that a chapter must have measured, each with a piece of 
         "weights of the book's encoder": 31_364,
         "weights of the book's decoder": 20_263,
         "the reloaded VAE's decoder": 0.0,
+    },
+    "ch07_denoising": {
+        "two noises over that of one, nothing cut off": 2.0,
+        "weights of the book's net": 222_384,
+    },
+    "ch08_super_resolution": {
+        "sub-pixels by reshaping differ from the loop": 0.0,
+        "weights of the book's autoencoder": 2_427_427,
+        "12 batches hold, of 32 and of 16": [372, 192],
+        "output for 91 rows and 75 columns": [91, 75],
     },
     "ch09_segmentation_data": {
         "on the way to colours and back, by hand": 0,
@@ -51,6 +78,26 @@ PROMISED = {  # numbers that a chapter must have measured, each with a piece of 
         "three epochs: cached, then varied by number": 3,
         "three epochs: varied, then cached": 1,
         "kinds of damage that the doctor names": 7,
+    },
+    "ch10_fcn": {
+        "weights of the paper's FCN-8s": 134_489_759,
+        "weights of the book's FCN-8s as printed": 134_124_094,
+        "weights of the net that the book's log belongs to": 14_983_177,
+        "receptive field and stride of its scores": [404, 32],
+        "pixels left of a lone pixel, dilated": [0, 9],
+        "dilation less erosion and the poolings differ": 0,
+        "that the reloaded FCN-8s labels otherwise": 0,
+    },
+    "ch11_unet": {
+        "the book's Dice of a perfect prediction": [0.8947, 0.5789, 0.3684, 0.0],
+        "kerasseg's Dice of the same predictions": [0.0, 0.0, 0.0, 0.0],
+        "called for a right answer and then": 0.5,
+        "parameters of the paper's U-Net": 31_030_658,
+    },
+    "ch12_beyond_fcn": {
+        "receptive fields of": [404, 212],
+        "bytes of SegNet's positions": 5_283_840,
+        "bytes of the maps that were pooled": 84_357_120,
     },
 }
 

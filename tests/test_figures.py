@@ -179,3 +179,18 @@ def test_lines_differ_in_marker_and_dash_as_well_as_in_colour():
     styles = {(line.get_marker(), line.get_linestyle()) for line in axes.lines}
     assert len(styles) == 3
     assert (axes.get_xscale(), axes.get_title()) == ("log", "It grows")
+
+
+def test_bars_are_means_and_their_lines_reach_from_lowest_to_highest():
+    measured = {"one": {"a": [1, 2, 6], "b": [4]}, "two": {"a": [5, 5], "b": [0, 1]}}
+    (axes,) = figures.bars_with_ranges(measured, "m", "Two beat one").axes
+    bars = [bar for container in axes.containers[1::2] for bar in container]
+    assert [bar.get_height() for bar in bars] == [3, 4, 5, 0.5]
+    ranges = [line.get_segments() for line in axes.collections]
+    assert [segment[:, 1].tolist() for line in ranges for segment in line] == [
+        [1, 6],
+        [4, 4],
+        [5, 5],
+        [0, 1],
+    ]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["one", "two"]

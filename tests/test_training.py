@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 import zipfile
+from unittest import mock
 
 import keras
 import numpy as np
@@ -349,6 +350,45 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path, pictures, 
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(OSError, match=r"Read-only file system. 1 of 9 epochs are kept"):
         run.on_epoch_end(1, {"loss": 1.0, "val_mean_iou": 0.6})
+
+
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def held(folder):
+    """A process that trains in a folder, as far as others can tell; `None` if it may not."""
+    words = [sys.executable, "-c", HOLD, str(folder / ".lock")]
+    process = subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    return process if process.stdout.readline() else process.wait() and None
+
+
+def test_a_folder_belongs_to_one_process_until_that_is_killed(tmp_path, pictures):
+    other = held(tmp_path)
+    with pytest.raises(ValueError, match="Another process trains in .* Wait until it has ended"):
+        started(tmp_path, pictures)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    other.kill()
+    other.wait()
+    assert started(tmp_path, pictures, [0.5]).epoch == 1
+    assert held(tmp_path) is None
+    assert started(tmp_path, pictures).epoch == 1
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's alone")
+def test_the_strategy_under_which_keras_cannot_fit_is_one_clear_error():
+    import tensorflow as tf
+
+    strategy = mock.Mock(spec=tf.distribute.MultiWorkerMirroredStrategy)
+    with pytest.raises(ValueError, match="set KERAS_BACKEND=jax and take"):
+        training.check_strategy(mock.Mock(distribute_strategy=strategy))
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import json
 import math
+import os
 import sys
 from functools import partial
 from types import SimpleNamespace
@@ -43,6 +44,11 @@ def train(parser):
 
     Killed at any moment and started again with the same command, training goes on from the last
     finished epoch, with the same result. Ctrl-C ends it, and the same command goes on.
+
+    With --distribute, several devices share each batch and train as one would. Under JAX they may
+    be those of several machines, each of which starts the same command, and sees both folders. Its
+    environment says KERAS_DISTRIBUTION_JOB_ADDRESSES, host:port of the first machine, which alone
+    writes; KERAS_DISTRIBUTION_NUM_PROCESSES; and KERAS_DISTRIBUTION_PROCESS_ID, from 0.
 
     example:
       kerasseg train data/camvid --model unet --image-size 96 128 --epochs 30 --output runs/a
@@ -109,6 +115,13 @@ def train(parser):
         default=20,
         help="epochs without a better score after which to stop; default: 20",
     )
+    parser.add_argument(
+        "--distribute",
+        type=way,
+        metavar="{mirrored,jax}",
+        help="mirrored: all GPUs of this machine, under TensorFlow; jax: all devices of this or "
+        "several machines, under JAX; default: one device",
+    )
     parser.add_argument("--seed", type=seed, default=0, help="of everything random; default: 0")
     parser.add_argument(
         "--force", action="store_true", help="remove another run that lies in the output folder"
@@ -118,7 +131,13 @@ def train(parser):
 
 def run(options):
     from kerasseg import datasets, training
+    from kerasseg.distribution import find_devices
 
+    devices = find_devices(options.distribute)
+    if devices.process:  # the first one speaks for all
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if options.distribute and devices.count == 1:
+        print(f"There is one device: --distribute {options.distribute} changes nothing.")
     settings = settings_of(options)
     data = datasets.load(
         "folder",
@@ -136,15 +155,18 @@ def run(options):
         settings=settings,
         fingerprint=partial(training.fingerprint, options.folder),
         force=options.force,
+        writes=devices.process == 0,
     )
+    devices.check_agreement(kept.state)
     print(f"{options.folder}: {len(data.train)} batches an epoch, {data.num_classes} classes")
     if kept.state["finished"]:
         print(f"{kept.summary()} The run is finished: nothing was done. {where(kept)}")
         return 0
     try:
         if not kept.over:
-            fit(kept, data, settings)
-        finish(kept, data)
+            fit(kept, data, devices, settings)
+        if kept.writes:
+            finish(kept, data)
     except KeyboardInterrupt:
         print(f"\nInterrupted. {kept.summary()} The same command goes on from there.")
         return 130
@@ -166,25 +188,26 @@ def settings_of(options):
     return settings
 
 
-def fit(kept, data, settings):
+def fit(kept, data, devices, settings):
     import tensorflow as tf
 
     from kerasseg.training import one_line
 
     if kept.epoch:
         print(f"Going on after epoch {kept.epoch} of {kept.epochs}.")
-    model = kept.load() or compiled(data, settings, kept.epochs)
-    callbacks = [kept, *tensorboard(kept.folder / "tensorboard")]
+    train, validation = devices.training(data), devices.validation(data)
     try:
-        model.fit(
-            data.train,
-            validation_data=data.validation,
-            epochs=kept.epochs,
-            initial_epoch=kept.epoch,
-            callbacks=callbacks,
-            shuffle=False,  # the pipeline shuffles
-            verbose=1 if sys.stdout.isatty() else 2,
-        )
+        with devices.scope():
+            model = kept.load() or compiled(data, settings, kept.epochs * len(train))
+            model.fit(
+                train,
+                validation_data=validation,
+                epochs=kept.epochs,
+                initial_epoch=kept.epoch,
+                callbacks=[kept, *(tensorboard(kept) if kept.writes else ())],
+                shuffle=False,  # the pipeline shuffles
+                verbose=1 if sys.stdout.isatty() else 2,
+            )
     except tf.errors.ResourceExhaustedError as error:
         raise ValueError(
             f"There was not enough memory. {kept.summary()} A smaller --batch-size, --image-size "
@@ -196,17 +219,17 @@ def fit(kept, data, settings):
         raise ValueError(f"The training stopped: {reason}. {kept.summary()}") from error
 
 
-def tensorboard(folder):
+def tensorboard(kept):
     """TensorBoard's callback in a list, empty where TensorBoard is not installed."""
     import keras
 
     spec = importlib.util.find_spec("tensorboard")
     if spec is None or spec.origin is None:  # a mere folder of this name
         return []
-    return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
+    return [keras.callbacks.TensorBoard(str(kept.folder / "tensorboard"), write_graph=False)]
 
 
-def compiled(data, settings, epochs):
+def compiled(data, settings, steps):
     """The model with its loss, its optimizer and its schedule, before the first step."""
     import keras
 
@@ -232,9 +255,7 @@ def compiled(data, settings, epochs):
         )
         loss = getattr(losses, LOSSES[settings["loss"]])
         model.compile(
-            optimizer=keras.optimizers.Adam(
-                cosine_with_warmup(settings["learning_rate"], epochs * len(data.train))
-            ),
+            optimizer=keras.optimizers.Adam(cosine_with_warmup(settings["learning_rate"], steps)),
             loss=loss(data.ignore_class, class_weights(data, settings["balance"])),
             metrics=[metrics.MeanIoU(data.num_classes, data.ignore_class)],
         )
@@ -306,6 +327,16 @@ def where(kept):
     )
 
 
+def way(text):
+    """How to use several devices, less `MultiWorkerMirroredStrategy`: Keras's `fit` fails there."""
+    if text not in ("mirrored", "jax"):
+        raise argparse.ArgumentTypeError(
+            "expected mirrored, for the GPUs of one machine under TensorFlow, or jax, for one or "
+            f"several machines under JAX. Received: {text}"
+        )
+    return text
+
+
 def number(kind, legal, words):
     """What reads a number off the command line, or says what was expected."""
 
@@ -321,7 +352,7 @@ def number(kind, legal, words):
     return read
 
 
-whole = number(int, lambda n: n >= 1, "a whole number from 1")
+whole = number(int, lambda n: n >= 1, "a whole number of at least 1")
 seed = number(int, lambda n: 0 <= n < 2**32, "a whole number from 0, below 2^32")
 positive = number(float, lambda x: 0 < x < math.inf, "a number above 0")
 share = number(float, lambda x: 0 <= x <= 1, "a number from 0 to 1")

@@ -2,6 +2,8 @@
 
 import keras
 
+from kerasseg.layers import replicas
+
 
 @keras.saving.register_keras_serializable(package="kerasseg")
 class FusedBatchNormalization(keras.layers.BatchNormalization):
@@ -13,6 +15,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     one kernel for all of it; it is used in training, for maps in `channels_last`. Elsewhere, on
     JAX and PyTorch too, this is Keras's layer.
 
+    Where the replicas of `tf.distribute` share a batch, this is Keras's layer with
+    `synchronized=True`: mean and variance are those of the whole batch.
+
     Input shape: `(batch, height, width, channels)`, or what Keras's layer takes.
     Output shape: the same.
 
@@ -22,6 +27,14 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     >>> ops.squeeze(layer(np.array([1.0, 3.0]).reshape(1, 1, 2, 1), training=True))
     [-1.  1.]
     """
+
+    @property
+    def synchronized(self):
+        return self._synchronized or replicas.count() > 1
+
+    @synchronized.setter
+    def synchronized(self, value):
+        self._synchronized = value
 
     def call(self, inputs, training=None, mask=None):
         if training and self.trainable and mask is None and self.is_fusible(inputs):

@@ -1,6 +1,7 @@
 """`kerasseg train`: what it leaves, what it refuses, and ten kills."""
 
 import csv
+import importlib.machinery
 import json
 import os
 import random
@@ -8,14 +9,17 @@ import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import keras
 import numpy as np
 import pytest
 
-from kerasseg import cli, models
+from kerasseg import cli, models, training
+from kerasseg.commands import train as command
 from tests.conftest import environment
 from tests.datasets.folders import ids, picture, save
+from tests.test_training import held
 
 SMALL = ("--model", "segnet_basic", "--width", "0.05", "--image-size", "16", "24")
 SMALL += ("--batch-size", "4", "--epochs", "2")
@@ -57,6 +61,7 @@ def test_it_leaves_models_log_curves_scores_and_a_page(trained):
     folder, page = trained
     left = {path.name for path in folder.iterdir()} - {"tensorboard"}
     assert left == {
+        ".lock",
         *("best.keras", "last.keras", "checkpoints", "run.json", "log.csv"),
         *("evaluation.json", "pictures", "curves.png", "report.html"),
     }
@@ -135,9 +140,11 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(
         (["--encoder-weights", "gone.h5"], "segnet_basic has no encoder weights"),
         (["--model", "segnet", "--encoder-weights", "gone.h5"], "exist for width=1 alone"),
         (["--model", "deeplab_v3", "--width", "0"], "--width: expected a number above 0. Rec"),
-        (["--epochs", "0"], "--epochs: expected a whole number from 1. Received: 0"),
+        (["--epochs", "0"], "--epochs: expected a whole number of at least 1. Received: 0"),
         (["--seed", "one"], "--seed: expected a whole number from 0"),
         (["--balance", "2"], "--balance: expected a number from 0 to 1. Received: 2"),
+        (["--distribute", "multiworker"], "or jax, for one or several machines under JAX. Rece"),
+        (["--distribute", "jax"], "--distribute jax needs KERAS_BACKEND=jax. Received: KERAS_BAC"),
     ],
 )
 def test_wrong_options_are_one_error_and_2_and_nothing_is_written(
@@ -150,6 +157,59 @@ def test_wrong_options_are_one_error_and_2_and_nothing_is_written(
     assert code == 2
     assert message in one_error(capsys)
     assert not (tmp_path / "c").exists()
+
+
+def test_a_folder_where_another_process_trains_is_one_error_and_2(trained, pictures, capsys):
+    folder, _ = trained
+    training.claim.cache_clear()  # as if the process that trained there had ended
+    other = held(folder)
+    assert train(pictures, folder) == 2
+    other.kill()
+    assert f"Another process trains in {folder}. Wait" in one_error(capsys)
+
+
+def test_one_device_says_so_and_trains(pictures, tmp_path, capsys):
+    assert train(pictures, tmp_path, "--distribute", "mirrored", "--epochs", "1") == 0
+    page = capsys.readouterr().out
+    assert "There is one device: --distribute mirrored changes nothing." in page
+
+
+def test_mixed_precision_computes_in_float16_and_scores_are_float32(pictures, tmp_path):
+    assert train(pictures, tmp_path, "--mixed-precision", "--epochs", "1") == 0
+    model = keras.saving.load_model(tmp_path / "last.keras")
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert "float16" in {layer.compute_dtype for layer in model.layers}
+    assert {weight.dtype for weight in model.weights} <= {"float32", "int32", "uint32", "bool"}
+    assert keras.backend.standardize_dtype(model(np.zeros((1, 16, 24, 3))).dtype) == "float32"
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_encoder_weights_of_a_file_are_what_the_training_begins_with(
+    pictures, tmp_path, monkeypatch
+):
+    vgg = keras.applications.VGG16(weights=None, include_top=False)
+    vgg.save(tmp_path / "vgg16.keras")
+    begun = []
+
+    def fit(model, *_, **__):
+        begun.append(model)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    weights = ("--encoder-weights", str(tmp_path / "vgg16.keras"))
+    words = ["train", str(pictures), "--output", str(tmp_path / "a"), "--model", "segnet", *weights]
+    assert cli.main(words) == 130
+    kernels = [[w for w in m.weights if "kernel" in w.path][12] for m in (begun[0], vgg)]
+    np.testing.assert_array_equal(*kernels)
+    assert float(begun[0].optimizer.learning_rate) == pytest.approx(2e-4, rel=1)
+
+
+@pytest.mark.parametrize(("origin", "count"), [("there", 1), (None, 0)])
+def test_tensorboard_is_fed_where_it_is_installed(origin, count, tmp_path, monkeypatch):
+    spec = importlib.machinery.ModuleSpec("tensorboard", None, origin=origin)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: spec)
+    callbacks = command.tensorboard(mock.Mock(folder=tmp_path))
+    assert [c.log_dir for c in callbacks] == [str(tmp_path / "tensorboard")] * count
 
 
 def test_a_missing_folder_is_one_error_and_2_and_nothing_is_written(tmp_path, capsys):
