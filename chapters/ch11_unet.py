@@ -82,6 +82,8 @@ data = datasets.load(settings.dataset, augment=strength, **options)
 fitting, selection = data.hold_out(0.1)
 plain = datasets.load(settings.dataset, augment=0, **options)
 fitted, _ = plain.hold_out(0.1)  # the pictures of `fitting`, as they are
+if settings.quick:
+    fitting, fitted = fitting.take(4), fitted.take(4)
 
 
 def pixel_counts(batches):
@@ -154,6 +156,7 @@ model.compile(
     optimizer=keras.optimizers.Adam(schedule),
     loss=CrossEntropy(data.ignore_class, class_weights),
     metrics=[MeanIoU(data.num_classes, data.ignore_class)],
+    run_eagerly=settings.quick,  # for a few steps, compiling would not pay
 )
 path = chapter.output / f"{settings.model}.keras"
 best = keras.callbacks.ModelCheckpoint(
@@ -180,9 +183,9 @@ model = keras.saving.load_model(path)  # the best epoch, as it lies on the disk
 
 
 def answers(batches):
-    """(picture, labels, probabilities), one picture at a time."""
+    """(pictures, labels, probabilities), batch by batch."""
     for images, labels in batches.as_numpy_iterator():
-        yield from zip(images, labels, softmax(model.predict_on_batch(images)))
+        yield images, labels, softmax(model.predict_on_batch(images))
 
 
 def softmax(logits):
@@ -190,17 +193,17 @@ def softmax(logits):
     return exponentials / exponentials.sum(-1, keepdims=True)
 
 
-def scores(pairs):
-    """Mean IoU, boundary IoU and pixel accuracy of (labels, probabilities), by fresh metrics."""
+def scores(batches):
+    """Mean IoU, boundary IoU and pixel accuracy of (…, labels, probabilities), by fresh metrics."""
     metrics = [kind(data.num_classes) for kind in (MeanIoU, BoundaryIoU, PixelAccuracy)]
-    for labels, probabilities in pairs:
+    for *_, labels, probabilities in batches:
         for metric in metrics:
-            metric.update_state(labels[None], probabilities[None])
+            metric.update_state(labels, probabilities)
     return {metric.name: float(metric.result()) for metric in metrics}, metrics[0].per_class()
 
 
 seen = list(answers(data.validation))
-unrefined, per_class = scores((labels, probabilities) for _, labels, probabilities in seen)
+unrefined, per_class = scores(seen)
 mean_iou = unrefined["mean_iou"]
 print(f"\n{'class':<12}{'share':>8}{'IoU':>8}")
 for class_id in np.argsort(-shares):
@@ -241,7 +244,7 @@ chapter.figure(
 # may even be negative, where the training pictures are the harder ones.
 
 # %%
-on_training_pictures = scores(pair[1:] for pair in answers(fitted))[0]["mean_iou"]
+on_training_pictures = scores(answers(fitted))[0]["mean_iou"]
 print(f"mean IoU on training pictures {on_training_pictures:.3f}, on unseen ones {mean_iou:.3f}")
 
 # %% [markdown]
@@ -295,7 +298,7 @@ loss = CrossEntropyDice(data.ignore_class, class_weights)
 loss.cross_entropy_weight, loss.dice_weight = (keras.Variable(1.0) for _ in range(2))  # two dials
 steps = settings.loss_epochs * len(fitting)
 schedule = keras.optimizers.schedules.CosineDecay(5e-4, steps)
-model.compile(keras.optimizers.Adam(schedule), loss)
+model.compile(keras.optimizers.Adam(schedule), loss, run_eagerly=settings.quick)
 mixtures = {"cross-entropy": (1, 0), "Dice": (0, 1), "both": (1, 1)}
 of_loss = {name: {"all classes": [], "rare classes": []} for name in mixtures}
 for seed in seeds:
@@ -308,7 +311,7 @@ for seed in seeds:
         loss.cross_entropy_weight.assign(dials[0])
         loss.dice_weight.assign(dials[1])
         model.fit(fitting, epochs=settings.loss_epochs, shuffle=False, verbose=2)
-        result, of_class = scores(pair[1:] for pair in answers(data.validation))
+        result, of_class = scores(answers(data.validation))
         of_loss[name]["all classes"].append(result["mean_iou"])
         of_loss[name]["rare classes"].append(float(np.nanmean(of_class[rare])))
         print(name, {what: round(numbers[-1], 3) for what, numbers in of_loss[name].items()})
@@ -382,7 +385,7 @@ candidates = {
     "the authors'": {"weights": (3, 10), "sigmas": (3, 80 * scale), "colour_sigma": 13 / 255},
     "a gentle one": {"weights": (1, 2), "sigmas": (1, 10), "colour_sigma": 13 / 255},
 }
-image, labels, probabilities = (x[::2, ::2] for x in seen[0])
+image, labels, probabilities = (x[0, ::2, ::2] for x in seen[0])
 nearness = {**candidates["the authors'"], "weights": (3, 0)}
 by_hand, by_library = (
     function(image, probabilities, **nearness) for function in (crf_by_hand, crf)
@@ -415,27 +418,32 @@ chapter.empirical(
 held_out = list(answers(selection))
 
 
-def refined(pictures, setting):
-    for image, labels, probabilities in pictures:
-        yield labels, crf(image, probabilities, **setting)
+def refined(batches, setting):
+    for images, labels, probabilities in batches:
+        mended = [crf(*pair, **setting) for pair in zip(images, probabilities)]
+        yield images, labels, np.stack(mended)
 
 
 trials = {
     name: scores(refined(held_out, setting))[0]["mean_iou"] for name, setting in candidates.items()
 }
-print("without CRF", round(scores(pair[1:] for pair in held_out)[0]["mean_iou"], 4), "with", trials)
+print("without CRF", round(scores(held_out)[0]["mean_iou"], 4), "with", trials)
 chosen = max(trials, key=trials.get)
 after_crf = list(refined(seen, candidates[chosen]))
 with_crf, _ = scores(after_crf)
 
 
-def accuracy(labels, probabilities):
-    return np.mean(probabilities.argmax(-1)[labels != 255] == labels[labels != 255])
+def pictures_of(batches):
+    return [picture for batch in batches for picture in zip(*batch)]
 
 
-gains = np.array(
-    [accuracy(*after) - accuracy(*before[1:]) for before, after in zip(seen, after_crf)]
-)
+def accuracy(_, labels, probabilities):
+    known = labels != data.ignore_class
+    return np.mean(probabilities.argmax(-1)[known] == labels[known])
+
+
+before, after = pictures_of(seen), pictures_of(after_crf)
+gains = np.array([accuracy(*new) - accuracy(*old) for old, new in zip(before, after)])
 for name in unrefined:
     print(f"{name:<16}{unrefined[name]:8.4f} without, {with_crf[name]:8.4f} with {chosen} CRF")
 
@@ -443,9 +451,9 @@ gain = with_crf["mean_iou"] - unrefined["mean_iou"]
 order = np.argsort(gains)
 rows = {"picture": [], "truth": [], "network": [], "with CRF": []}
 for index in (*order[:-3:-1], *order[:2]):
-    image, labels, probabilities = seen[index]
+    image, labels, probabilities = before[index]
     rows["picture"].append(image)
-    maps = (labels, probabilities.argmax(-1), after_crf[index][1].argmax(-1))
+    maps = (labels, probabilities.argmax(-1), after[index][2].argmax(-1))
     for name, classes in zip(list(rows)[1:], maps):
         void = labels == data.ignore_class
         rows[name].append(figures.tinted(classes[None], void[None], data.colours)[0])
@@ -514,12 +522,12 @@ if settings.dataset == "street_scenes":
 
     f1 = {}
     for distance in distances:
-        f1[distance] = float(count_cars(held_out, of_held_out, by_watershed)[0])
+        f1[distance] = float(count_cars(pictures_of(held_out), of_held_out, by_watershed)[0])
     print("F1 on held-out pictures by distance of peaks:", f1)
     distance = max(f1, key=f1.get)
     counted = {
-        "components": count_cars(seen, of_validation, by_components),
-        "watershed": count_cars(seen, of_validation, by_watershed),
+        "components": count_cars(before, of_validation, by_components),
+        "watershed": count_cars(before, of_validation, by_watershed),
     }
     for name, (f1_of_cars, error, _) in counted.items():
         print(f"{name:<12} F1 {f1_of_cars:.3f}, wrong by {error:.2f} cars a picture")
@@ -532,7 +540,7 @@ if settings.dataset == "street_scenes":
         for name, ids in maps.items():
             found = [box for box in ndimage.find_objects(ids) if box]
             title = f"picture {index}, {name}: {len(found)} cars"
-            pictures[title] = seen[index][0]
+            pictures[title] = before[index][0]
             boxes[title] = [
                 (r.start, c.start, r.stop - r.start, c.stop - c.start, "#e69f00", "")
                 for r, c in found

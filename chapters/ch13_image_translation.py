@@ -82,19 +82,19 @@ def score(predicted, wanted):
     return [float(metric.result()) for metric in metrics]
 
 
-def trained(model, data, name, loss="mse", change=lambda targets: targets):
+def trained(model, data, name, loss="mse", epochs=settings.epochs, change=lambda targets: targets):
     """The epoch that does best on held-out training pictures, as it lies on the disk."""
     fitting, selection = (
         part.map(lambda images, targets: (images, change(targets))) for part in data.hold_out(0.1)
     )
-    steps = settings.epochs * len(fitting)
+    steps = epochs * len(fitting)
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)), loss)
     path = chapter.output / f"{name}.keras"
     best = keras.callbacks.ModelCheckpoint(path, monitor="val_loss", save_best_only=True)
     model.fit(
         fitting,
         validation_data=selection,
-        epochs=settings.epochs,
+        epochs=epochs,
         callbacks=[best],
         shuffle=False,  # the pipeline shuffles
         verbose=2,
@@ -110,7 +110,7 @@ def rows_of(results, scores):
 
 def show(scores):
     for name, (decibels, ssim) in scores.items():
-        print(f"{name.replace(chr(10), ' '):<28}PSNR {decibels:.2f} dB, SSIM {ssim:.3f}")
+        print(f"{name.replace(chr(10), ' '):<32}PSNR {decibels:.2f} dB, SSIM {ssim:.3f}")
 
 
 _, train = arrays(load().train)
@@ -121,8 +121,9 @@ print(f"{len(train)} training and {len(wanted)} validation pictures of {settings
 # %% [markdown]
 # ## One network, many heads
 #
-# All but the last layer is that of chapter 11. The head is a 1x1 convolution: for each channel of
-# the output, one weight for each of the decoder's channels, and one constant.
+# All but the last layer is that of chapter 11, without the batch normalisation: brightness is what
+# these nets are asked for, and it depends on the batch there. The head is a 1x1 convolution: for
+# each channel of the output, one weight for each of the decoder's channels, and one constant.
 
 
 # %%
@@ -132,6 +133,7 @@ def unet(channels, activation=None):
         (*settings.image_size, 3),
         channels,
         width=settings.width,
+        batch_norm=False,
         dropout=0.0,
         activation=activation,
     )
@@ -210,11 +212,10 @@ RATES = {"plain": (1, 1, 1, 1, 1, 1), "atrous": (1, 1, 2, 4, 8, 16)}
 
 
 def colouring_net(rates, filters):
+    arguments = {"padding": "same", "activation": "relu"}
     x = image = keras.Input((None, None, 3), name="image")
     for i, rate in enumerate(rates, start=1):
-        x = AtrousConv2D(
-            filters, 3, rate, padding="same", activation="relu", name=f"conv{i}_rate{rate}"
-        )(x)
+        x = AtrousConv2D(filters, 3, rate, name=f"conv{i}_rate{rate}", **arguments)(x)
     colour = layers.Conv2D(3, 1, name="colour")(x)
     return keras.Model(image, layers.Add(name="coloured")([image, colour]), name="colouring_net")
 
@@ -232,7 +233,9 @@ for (name, rates), side in zip(RATES.items(), (13, 65)):
     for seed in range(settings.seeds):
         keras.utils.set_random_seed(settings.seed + seed)
         data = load(corruption=corruptions.greying(), seed=seed)
-        net = trained(colouring_net(rates, filters), data, f"colour_{name}")
+        net = trained(
+            colouring_net(rates, filters), data, f"colour_{name}", epochs=3 * settings.epochs // 2
+        )
         result = net.predict(grey_wanted, verbose=0)
         of_seeds[name].append(score(result, wanted))
         coloured.setdefault(name, result)
@@ -249,8 +252,9 @@ print(f"the atrous net's colours are {dared:.2f} times as strong as the true one
 chapter.figure(
     rows_of(coloured, colour_scores),
     "colour",
-    "Validation pictures: grey, coloured by tables, by the two nets, and as they are. Where nobody "
-    "can know the colour of a car, the mean of all paints is the safest guess, and that is grey.",
+    "Validation pictures: grey, coloured by tables, by the two nets, and as they are. In a window "
+    "of 13 pixels a bright road may as well be sky. The colour of a car nobody can know; the mean "
+    "of all paints is the safest guess, and that is grey.",
 )
 
 # %% [markdown]
@@ -260,12 +264,11 @@ chapter.figure(
 # cars are as large as cars. The target is the logarithm of the distance in metres, so that an error
 # of 10 % weighs the same near and far; the loss is its absolute value. The sky, which stands at
 # 200 m in the data, has no distance and is not scored. Baselines: the median distance of each row,
-# and of each place, over the training pictures without their sky.
-#
-# Pictures must not be scaled at random here, as in chapter 11: a car twice as large is half as far.
+# and of each place, over the training pictures without their sky. (A pixel of a shrunken map has
+# the mean distance of the pixels that it stands for, so at outlines it lies between two things.)
 
 # %%
-SKY = 200.0  # metres, as the data has it
+SKY, UNIT = 200.0, 20.0  # metres: as the data has it; where the logarithm is 0
 
 
 def depth_scores(predicted, metres):
@@ -286,28 +289,32 @@ if "depth" in colouring.source.targets:
     _, metres = arrays(measuring.validation)
     known = np.ma.masked_greater_equal(train_metres, SKY)
     model = trained(
-        unet(1), measuring, "depth", "mae", lambda metres: keras.ops.log(metres)[..., None]
+        unet(1), measuring, "depth", "mae", change=lambda metres: keras.ops.log(metres / UNIT)
     )
     depths = {
         "median of the row": np.ma.median(known, (0, 2)).filled(SKY)[:, None] + 0 * metres,
         "median of the place": np.ma.median(known, 0).filled(SKY) + 0 * metres,
-        "U-Net": np.exp(model.predict(wanted, verbose=0)[..., 0]),
+        "U-Net": UNIT * np.exp(model.predict(wanted, verbose=0)),
     }
     for name, result in depths.items():
         relative, rmse, near = depth_scores(result, metres)
-        print(f"{name:<28}relative {relative:.3f}, {rmse:.1f} m, within 25 % {near:.1%}")
-    first = shown[:4]
+        print(f"{name:<32}relative {relative:.3f}, {rmse:.1f} m, within 25 % {near:.1%}")
     maps = {}
-    for number, i in enumerate(first):
-        maps[f"picture {number + 1}"] = wanted[i]
-        for name, result in (("true", metres), *depths.items()):
-            if name != "median of the row":
-                maps[f"{name} {number + 1}"] = np.log(np.clip(result[i], 1, SKY))
+    for number, i in enumerate(shown[:4], start=1):
+        maps[f"picture {number}"] = wanted[i]
+        for name, result in (("true distance", metres), ("by the U-Net", depths["U-Net"])):
+            maps[f"{number}: {name}"] = np.log(np.clip(result[i, ..., 0], 1, SKY))
+    wrong = {name: f"{depth_scores(result, metres)[0]:.0%}" for name, result in depths.items()}
     chapter.figure(
-        figures.panels(maps, title="Distance: the darker, the farther", highest=np.log(SKY)),
+        figures.panels(
+            maps,
+            title=f"One picture gives distances {wrong['U-Net']} wrong, "
+            f"the mere place in it {wrong['median of the place']}",
+            columns=3,
+            highest=np.log(SKY),
+        ),
         "depth",
-        "Validation pictures, their distances on a logarithmic scale from 1 to 200 m, the median "
-        "of each place, and what the net says.",
+        "Validation pictures and distances on a logarithmic scale; the darkest is 200 m, the sky.",
     )
 else:
     print(f"{settings.dataset} has no depth maps: this part is left out.")
@@ -318,17 +325,26 @@ else:
 # At night a tenth to three tenths of the light are left, most of it blue, and the sensor adds noise
 # of its own. Each picture has its own exposure. Without a net one would brighten: by the factors
 # for red, green and blue that suit the training pictures best; each channel of each picture to its
-# mean by day; each channel's values to the distribution that days have (histogram matching); and
-# the last two after a filter against the noise.
+# mean by day; each channel's values to the distribution that days have (histogram matching). A
+# filter against the noise comes first.
 
 
 # %%
-def brightened(night):
+def filtered(night):
+    return gaussian_filter(night, (0, 1, 1, 0))
+
+
+def three_factors(night, train_night):
+    """Red, green and blue, each times the factor of least squares on the training pictures."""
+    return night * (train_night * train).sum((0, 1, 2)) / (train_night**2).sum((0, 1, 2))
+
+
+def mean_brightness(night):
     """Each channel of each picture to the mean that the channel has by day."""
     return night * (train.mean((0, 1, 2)) / np.maximum(night.mean((1, 2), keepdims=True), 1e-3))
 
 
-def matched(night):
+def matched_histograms(night):
     """Each channel's values, in their order, become the quantiles that the channel has by day."""
     result = np.empty_like(night)
     count = night.shape[1] * night.shape[2]
@@ -340,18 +356,15 @@ def matched(night):
     return result
 
 
-dark = load(corruption=corruptions.night())
+dark = load(corruption=corruptions.night(sigma=0.02))
 night, _ = arrays(dark.validation)
-train_night, train_day = arrays(dark.train)
-factors = (train_night * train_day).sum((0, 1, 2)) / (train_night**2).sum((0, 1, 2))
-smooth = gaussian_filter(night, (0, 1, 1, 0))
+train_night = corruptions.night(sigma=0.02)(train, (settings.seed, 0)).numpy()
 days = {
     "night": night,
-    "three factors": night * factors,
-    "mean brightness": brightened(night),
-    "histograms": matched(night),
-    "filter, mean\nbrightness": brightened(smooth),
-    "filter,\nhistograms": matched(smooth),
+    "three factors": three_factors(night, train_night),
+    "filter,\nthree factors": three_factors(filtered(night), filtered(train_night)),
+    "filter, mean\nbrightness": mean_brightness(filtered(night)),
+    "filter,\nhistograms": matched_histograms(filtered(night)),
     "U-Net": trained(unet(3, "sigmoid"), dark, "day").predict(night, verbose=0),
 }
 day_scores = {name: score(result, wanted) for name, result in days.items()}

@@ -52,7 +52,8 @@ class Chapter:
 
     Attributes:
         settings: The settings as attributes, `quick` and `full` (booleans) among them.
-        output: The output folder, a `Path`, made on first use.
+        output: The output folder, a `Path`, made on first use; by default in `outputs/` of the
+            working folder, or in `~/.cache/kerasseg/` where nothing can be written there.
 
     Example:
 
@@ -64,7 +65,7 @@ class Chapter:
     def __init__(self, name, title, *, quick, full, choices=None, **settings):
         self.name = name
         self.title = title
-        settings = {"output": f"outputs/{name}", **settings}
+        settings = {"output": str(default_output() / name), **settings}
         arguments = parse_arguments(title, settings, choices or {})
         chosen = quick if arguments["quick"] else full if arguments["full"] else {}
         self.settings = SimpleNamespace(**{**settings, **chosen, **arguments})
@@ -131,6 +132,13 @@ class Chapter:
             "source": source,
         }
         self.claims.append(record)
+
+
+def default_output():
+    folder = Path("outputs")
+    if os.access(folder if folder.exists() else Path(), os.W_OK):
+        return folder
+    return Path.home() / ".cache" / "kerasseg"
 
 
 def parse_arguments(title, settings, choices):

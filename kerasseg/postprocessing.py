@@ -225,7 +225,7 @@ def watershed_instances(mask, min_distance=3):
         raise ValueError(
             f"`min_distance` must be at least 1 pixel. Received: min_distance={min_distance}"
         )
-    relief = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    relief = ndimage.distance_transform_edt(mask)
     reach = int(min_distance)
     peaks = mask & (relief == ndimage.maximum_filter(relief, 2 * reach + 1))
     # Equal heights within the distance are one peak.

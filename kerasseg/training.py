@@ -209,7 +209,7 @@ class Run(keras.callbacks.Callback):
         changes = {"epoch": epoch + 1, "best": best, "history": [*self.state["history"], row]}
         if self.writes:
             with self._writing():
-                write_whole(self._checkpoint(epoch + 1), self.model.save)
+                write_whole(self._checkpoint(epoch + 1), self._save)
                 self._commit(changes)
                 self._publish()
         else:
@@ -219,6 +219,15 @@ class Run(keras.callbacks.Callback):
 
     def _checkpoint(self, epoch):
         return self.folder / "checkpoints" / f"epoch_{epoch:04}.keras"
+
+    def _save(self, path):
+        # Keras makes objects to compare with, in which all processes would have to take part.
+        distribution = keras.distribution.distribution()
+        keras.distribution.set_distribution(None)
+        try:
+            self.model.save(path)
+        finally:
+            keras.distribution.set_distribution(distribution)
 
     def _commit(self, changes):
         state = as_json({**self.state, **changes})

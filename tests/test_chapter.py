@@ -46,6 +46,18 @@ def test_an_integer_whose_default_is_left_to_the_chapter_is_an_integer(make):
     assert (settings.batch_size, settings.code_size) == (5, 7)
 
 
+@pytest.mark.parametrize("writable", [True, False])
+def test_in_a_folder_without_write_access_the_output_goes_to_the_cache(
+    monkeypatch, tmp_path, writable
+):
+    monkeypatch.setattr(sys, "argv", ["chapter.py"])
+    monkeypatch.setattr("os.access", lambda path, mode: writable)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    chapter = Chapter("ch00_test", "A test", quick={}, full={})
+    expected = "outputs" if writable else str(tmp_path / ".cache" / "kerasseg")
+    assert chapter.settings.output == f"{expected}/ch00_test"
+
+
 def test_no_epochs_at_all_are_refused(make, capsys):
     with pytest.raises(SystemExit):
         make("--epochs", "0")

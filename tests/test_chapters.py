@@ -99,6 +99,11 @@ PROMISED = {  # numbers that a chapter must have measured, each with a piece of 
         "bytes of SegNet's positions": 5_283_840,
         "bytes of the maps that were pooled": 84_357_120,
     },
+    "ch13_image_translation": {
+        "eight-class head has more than a one-channel head": 28,
+        "receptive field and weights, plain": [13, 867],
+        "receptive field and weights, atrous": [65, 867],
+    },
 }
 
 

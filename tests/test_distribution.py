@@ -8,6 +8,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -200,10 +201,17 @@ def test_a_run_on_two_devices_goes_on_as_if_it_had_not_been_stopped(results):
         np.testing.assert_allclose(weight, expected, rtol=0, atol=1e-6)
 
 
-def free_port():
+def two_workers():
+    """The environment of each of two processes that find each other on the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port = probe.getsockname()[1]
+    for i in range(2):
+        yield {
+            "KERAS_DISTRIBUTION_JOB_ADDRESSES": f"127.0.0.1:{port}",
+            "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
+            "KERAS_DISTRIBUTION_PROCESS_ID": str(i),
+        }
 
 
 def test_twenty_steps_in_two_processes_are_those_of_one_and_the_first_alone_writes(
@@ -211,15 +219,9 @@ def test_twenty_steps_in_two_processes_are_those_of_one_and_the_first_alone_writ
 ):
     if request.node.callspec.params["results"] != "jax":
         pytest.skip("TensorFlow has one process")
-    port = free_port()
     processes = [
-        start(
-            *("jax", pictures, tmp_path / str(i)),
-            KERAS_DISTRIBUTION_JOB_ADDRESSES=f"127.0.0.1:{port}",
-            KERAS_DISTRIBUTION_NUM_PROCESSES="2",
-            KERAS_DISTRIBUTION_PROCESS_ID=str(i),
-        )
-        for i in range(2)
+        start("jax", pictures, tmp_path / str(i), **variables)
+        for i, variables in enumerate(two_workers())
     ]
     first, second = (results_of(process)["two"] for process in processes)
     assert first == second
@@ -278,3 +280,39 @@ def test_half_a_cluster_is_one_error(monkeypatch):
     monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "0")
     with pytest.raises(ValueError, match="Received: KERAS_DISTRIBUTION_PROCESS_ID alone"):
         distribution.data_parallel()
+
+
+@pytest.mark.slow
+def test_two_workers_killed_in_the_command_line_go_on_as_if_they_had_not_been(pictures, tmp_path):
+    pytest.importorskip("jax")
+    words = [sys.executable, "-m", "kerasseg.cli", "train", str(pictures), "--distribute", "jax"]
+    words += ["--model", "unet", "--width", "0.05", "--image-size", "8", "12", "--epochs", "3"]
+    words += ["--batch-size", "4"]
+
+    def begin(name):
+        return [
+            subprocess.Popen(
+                [*words, "--output", str(tmp_path / name)],
+                env={**environment("jax"), "CUDA_VISIBLE_DEVICES": "", **variables},
+            )
+            for variables in two_workers()
+        ]
+
+    def epochs(name):
+        path = tmp_path / name / "run.json"
+        return json.loads(path.read_text())["history"] if path.exists() else []
+
+    processes = begin("killed")
+    while not epochs("killed"):
+        assert all(process.poll() is None for process in processes)
+        time.sleep(0.05)
+    for process in processes:
+        process.kill()
+        process.wait()
+    assert len(epochs("killed")) < 3
+    for name in ("killed", "whole"):
+        assert [process.wait() for process in begin(name)] == [0, 0]
+        assert (tmp_path / name / "report.html").is_file()
+    killed, whole = ([{**e, "seconds": 0} for e in epochs(n)] for n in ("killed", "whole"))
+    assert killed == whole
+    assert [row["epoch"] for row in whole] == [1, 2, 3]

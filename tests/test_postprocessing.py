@@ -75,7 +75,11 @@ def test_appearance_is_near_the_sum_over_all_pairs(rng, sigma, colour):
     before, exact, classes = (q.argmax(-1) for q in (probabilities, expected, found))
     assert (exact != before).mean() > 0.05  # there was something to do
     assert (classes == exact).mean() > 0.95
-    assert np.abs(found - expected).sum(-1).mean() / 2 < 0.05
+    error = np.abs(found - expected).sum(-1).mean() / 2
+    assert error < 0.05
+    for other in ({"appearance": 480 / sigma}, {"colour": 0.01 / colour}):  # the other sigma
+        changed = all_pairs_crf(image, probabilities, weights, {**sigmas, **other}, 5)
+        assert np.abs(found - changed).sum(-1).mean() / 2 > 1.5 * error, other
     np.testing.assert_allclose(found.sum(-1), 1, atol=1e-5)
 
 
@@ -165,6 +169,14 @@ def test_a_long_thing_and_one_at_the_border_stay_whole():
     assert watershed_instances(mask).max() == 1
     assert watershed_instances(np.ones((9, 14), bool)).max() == 1
     assert watershed_instances(np.zeros((9, 14), bool)).max() == 0
+
+
+def test_peaks_of_equal_height_within_the_distance_are_one_thing():
+    mask = np.zeros((7, 23), bool)
+    mask[1:6, 1:22] = True
+    mask[1, 11] = mask[5, 11] = False
+    assert watershed_instances(mask, min_distance=1).max() == 2
+    assert watershed_instances(mask, min_distance=6).max() == 1
 
 
 def neighbours(relief, i):

@@ -254,8 +254,11 @@ def compiled(data, settings, steps):
             model, data.class_names, data.colours, data.ignore_class, data.image_size
         )
         loss = getattr(losses, LOSSES[settings["loss"]])
+        optimizer = keras.optimizers.Adam(cosine_with_warmup(settings["learning_rate"], steps))
+        if settings["mixed_precision"]:  # `compile` would, but after a restart it would not
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         model.compile(
-            optimizer=keras.optimizers.Adam(cosine_with_warmup(settings["learning_rate"], steps)),
+            optimizer,
             loss=loss(data.ignore_class, class_weights(data, settings["balance"])),
             metrics=[metrics.MeanIoU(data.num_classes, data.ignore_class)],
         )
