@@ -544,6 +544,9 @@ print(
 
 # %% [markdown]
 # ## What was measured
+#
+# The book's U-Net beats bilinear upsampling, the direct one here does not at the default length: it
+# saw 12 times 432 pictures, the book's nine times as many. The residual nets need no such patience.
 
 # %%
 chapter.exact(

@@ -383,7 +383,7 @@ candidates = {
         "colour_sigma": 5 / 255,
     },
     "the authors'": {"weights": (3, 10), "sigmas": (3, 80 * scale), "colour_sigma": 13 / 255},
-    "a gentle one": {"weights": (1, 2), "sigmas": (1, 10), "colour_sigma": 13 / 255},
+    "a gentle": {"weights": (1, 2), "sigmas": (1, 10), "colour_sigma": 13 / 255},
 }
 image, labels, probabilities = (x[0, ::2, ::2] for x in seen[0])
 nearness = {**candidates["the authors'"], "weights": (3, 0)}

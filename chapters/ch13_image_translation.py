@@ -308,8 +308,8 @@ if "depth" in colouring.source.targets:
     chapter.figure(
         figures.panels(
             maps,
-            title=f"One picture gives distances {wrong['U-Net']} wrong, "
-            f"the mere place in it {wrong['median of the place']}",
+            title=f"The U-Net is wrong by {wrong['U-Net']} of the distance,\n"
+            f"the median of each place by {wrong['median of the place']}",
             columns=3,
             highest=np.log(SKY),
         ),

@@ -13,14 +13,15 @@ from PIL import Image
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
-@pytest.fixture(autouse=True)
-def same_seed_for_every_test():
-    keras.utils.set_random_seed(0)
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session")  # hypothesis refuses one for each test
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def same_seed_for_every_test(rng):
+    keras.utils.set_random_seed(0)
+    rng.bit_generator.state = np.random.default_rng(0).bit_generator.state
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,12 @@
 import keras
 from keras import layers
 
-from kerasseg.layers import BilinearUpsampling2D, CenterCropLike, PadToMultiple
+from kerasseg.layers import (
+    BilinearUpsampling2D,
+    CenterCropLike,
+    FusedBatchNormalization,
+    PadToMultiple,
+)
 from kerasseg.models.blocks import channel_axis, in_data_format, output
 from kerasseg.models.pretrained import encoder_input, load_encoder
 from kerasseg.models.vgg import CONVOLUTIONS, FULLY_CONNECTED, fully_connected, vgg16
@@ -11,7 +16,7 @@ from kerasseg.models.vgg import CONVOLUTIONS, FULLY_CONNECTED, fully_connected, 
 
 def classify(x, num_classes, name, factor):
     """What the map `name` adds to the scores of each pixel, `factor` times as dense as the map."""
-    normalize = layers.BatchNormalization(
+    normalize = FusedBatchNormalization(
         axis=channel_axis(), center=False, scale=False, name=f"{name}_bn"
     )
     x = layers.Conv2D(num_classes, 1, name=f"{name}_scores")(normalize(x))
