@@ -236,8 +236,8 @@ gains = {name: [psnr(result, test).mean() - noisy_psnr] for name, result in deno
 # same weights everywhere and learns what a stroke looks like once for all places. The training is
 # the same for both: the book's cross-entropy of each pixel, Adam, a rate that falls along a cosine,
 # and the epoch that is best on the validation pictures. (Squared error asks for the same result,
-# the mean of all the pictures that there may have been. But where a sigmoid says black it has
-# hardly a slope: on MNIST a net that had once turned all black stayed so.)
+# the mean of all the pictures that there may have been, but where a sigmoid says black it has
+# hardly a slope.)
 
 
 # %%
