@@ -385,7 +385,12 @@ for name, build in NETS.items():
         keras.utils.set_random_seed(seed)
         net = build()
         schedule = keras.optimizers.schedules.CosineDecay(1e-3, settings.epochs * len(fitting))
-        net.compile(keras.optimizers.Adam(schedule), "mae", metrics=[PSNR()])
+        net.compile(
+            keras.optimizers.Adam(schedule),
+            "mae",
+            metrics=[PSNR()],
+            run_eagerly=settings.quick,  # for a few steps, compiling would not pay
+        )
         path = chapter.output / f"{net.name}.keras"
         best = keras.callbacks.ModelCheckpoint(path, save_best_only=True)
         history = net.fit(

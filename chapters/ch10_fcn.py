@@ -288,7 +288,11 @@ def train(net, epochs, weigh=equal):
     """Mean IoU on the held-out pictures, epoch by epoch."""
     if not net.compiled:
         net.compile(
-            "adam", CrossEntropy(void), metrics=[MeanIoU(classes, void)], weighted_metrics=[]
+            "adam",
+            CrossEntropy(void),
+            metrics=[MeanIoU(classes, void)],
+            weighted_metrics=[],
+            run_eagerly=settings.quick,  # for a few steps, compiling would not pay
         )
     for variable in net.optimizer.variables:  # Adam forgets; to compile again would take longer
         variable.assign(ops.zeros_like(variable))

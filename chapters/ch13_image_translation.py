@@ -45,6 +45,7 @@ chapter = Chapter(
     choices={"dataset": ("street_scenes", "camvid")},
 )
 settings = chapter.settings
+most = 3 if settings.quick else -1  # batches
 notes = "lecture notes: domain mapping"
 
 # %% [markdown]
@@ -87,10 +88,13 @@ def score(predicted, wanted):
 def trained(model, data, name, loss="mse", epochs=settings.epochs, change=lambda targets: targets):
     """The epoch that does best on held-out training pictures, as it lies on the disk."""
     fitting, selection = (
-        part.map(lambda images, targets: (images, change(targets))) for part in data.hold_out(0.1)
+        part.map(lambda images, targets: (images, change(targets))).take(most)
+        for part in data.hold_out(0.1)
     )
     steps = epochs * len(fitting)
-    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)), loss)
+    schedule = keras.optimizers.schedules.CosineDecay(2e-3, steps)
+    # For a few steps, compiling would not pay.
+    model.compile(keras.optimizers.Adam(schedule), loss, run_eagerly=settings.quick)
     path = chapter.output / f"{name}.keras"
     best = keras.callbacks.ModelCheckpoint(path, monitor="val_loss", save_best_only=True)
     model.fit(

@@ -14,7 +14,11 @@ from tests.conftest import environment, outputs_in_fresh_process
 
 CHAPTERS = sorted((Path(__file__).parents[1] / "chapters").glob("ch*.py"))
 VARIANTS = [(path, ()) for path in CHAPTERS]
-VARIANTS += [(path, ("--model", "segnet")) for path in CHAPTERS if path.stem == "ch11_unet"]
+VARIANTS += [
+    pytest.param(path, ("--model", "segnet"), marks=pytest.mark.slow)
+    for path in CHAPTERS
+    if path.stem == "ch11_unet"
+]
 PROMISED = {  # numbers that a chapter must have measured, each with a piece of its claim
     "ch01_downsampling": {
         "weights, depthwise": [144, 144],

@@ -183,10 +183,12 @@ def assert_close(result, expected):
     np.testing.assert_allclose(result["scores"], expected["scores"], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_twenty_steps_on_two_devices_are_those_of_one(results):
     assert_close(results["two"], results["one"])
 
 
+@pytest.mark.slow
 def test_a_loss_and_its_gradient_on_unequal_replicas_are_those_of_the_whole_batch(results):
     if "replicas" not in results:
         pytest.skip("JAX has no replicas")
@@ -194,6 +196,7 @@ def test_a_loss_and_its_gradient_on_unequal_replicas_are_those_of_the_whole_batc
         np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_run_on_two_devices_goes_on_as_if_it_had_not_been_stopped(results):
     whole, resumed = results["two"], results["resumed"]
     assert resumed["scores"] == whole["scores"]
@@ -214,6 +217,7 @@ def two_workers():
         }
 
 
+@pytest.mark.slow
 def test_twenty_steps_in_two_processes_are_those_of_one_and_the_first_alone_writes(
     results, request, pictures, tmp_path
 ):
