@@ -29,7 +29,7 @@ from scipy import ndimage
 
 from kerasseg import datasets, figures, models, receptive_field
 from kerasseg.chapter import Chapter
-from kerasseg.losses import CrossEntropy
+from kerasseg.losses import CrossEntropy, class_frequencies
 from kerasseg.metrics import BoundaryIoU, MeanIoU
 
 DEFAULT = "fcn8s,deconvnet,segnet,unet,unet_added,deeplab_v1"
@@ -213,10 +213,8 @@ if settings.quick:
     )
 classes, void = data.num_classes, data.ignore_class
 images, labels = map(np.concatenate, zip(*validation.as_numpy_iterator()))
-counts = np.zeros(classes)
-for _, ids in plain_fitting.as_numpy_iterator():
-    counts += np.bincount(ids[ids != void], minlength=classes)
-class_weights = np.where(counts > 0, counts.max() / np.maximum(counts, 1), 0) ** 0.5
+shares = class_frequencies(plain_fitting, classes, void)
+class_weights = np.where(shares > 0, shares.max() / np.where(shares > 0, shares, 1), 0) ** 0.5
 
 
 def build(name):
@@ -489,7 +487,7 @@ rng = np.random.default_rng(settings.seed)
 def squares(count, side=32):
     half = side // 2
     padded = np.pad(train_images, ((0, 0), (half, half), (half, half), (0, 0)), "reflect")
-    kinds = np.resize(np.flatnonzero(counts), count)
+    kinds = np.resize(np.flatnonzero(shares), count)
     cut = np.zeros((count, side, side, 3), "float32")
     for kind in np.unique(kinds):
         where = np.flatnonzero(kinds == kind)

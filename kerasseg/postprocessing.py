@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy import ndimage, sparse
-from scipy.sparse import csgraph
+from skimage.segmentation import watershed
 
 from kerasseg.prediction import softmax
 
@@ -191,10 +191,9 @@ def watershed_instances(mask, min_distance=3):
     """Numbers the things in a mask; where things touch, they part at the narrowest place.
 
     The distance of each pixel of the mask from the nearest one outside is a relief. Its peaks, one
-    within `min_distance` pixels, are the things; every other pixel climbs to one of them, and over
-    the highest pass where a summit is none. That is a watershed, found as a minimum spanning forest
-    (Cousty et al., PAMI 2009); SciPy's own, `watershed_ift`, follows the steps between pixels and
-    not their heights. Connected components, by contrast, make one thing of two that touch. Book,
+    within `min_distance` pixels, are the things; every other pixel climbs to one of them, by
+    scikit-image's watershed. (SciPy's, `watershed_ift`, follows the steps between pixels and not
+    their heights.) Connected components, by contrast, make one thing of two that touch. Book,
     chapter 6, instance segmentation (notebook 6.6), whose network learns the relief.
 
     Args:
@@ -230,39 +229,10 @@ def watershed_instances(mask, min_distance=3):
     peaks = mask & (relief == ndimage.maximum_filter(relief, 2 * reach + 1))
     # Equal heights within the distance are one peak.
     groups, _ = ndimage.label(ndimage.maximum_filter(peaks, reach), np.ones((3, 3)))
-    ids = flood(relief, np.where(peaks, groups, 0))
+    ids = watershed(-relief, np.where(peaks, groups, 0), mask=mask)
     # A thing beside a larger one may be without a peak.
     rest, _ = ndimage.label(mask & (ids == 0))
     return np.where(rest, rest + ids.max(initial=0), ids).astype("int32")
-
-
-def flood(relief, markers):
-    """The id of the marker that each pixel above 0 climbs to; 0 where there is none."""
-    depth = relief.max(initial=0) + 1 - relief
-    pixels = np.arange(relief.size).reshape(relief.shape)
-    marked = markers > 0
-    sources = relief.size + np.arange(markers.max(initial=0) + 1)  # 0 joins those of the markers
-    edges = [
-        (pixels[marked], sources[markers[marked]], np.full(marked.sum(), 0.5)),
-        (sources[1:], np.full(len(sources) - 1, sources[0]), np.full(len(sources) - 1, 0.5)),
-    ]
-    for one, other in (np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:]):
-        inside = (relief[one] > 0) & (relief[other] > 0)
-        low, high = np.sort([depth[one][inside], depth[other][inside]], axis=0)
-        cost = high + 1e-6 * low  # of equal passes, the steepest
-        edges.append((pixels[one][inside], pixels[other][inside], cost))
-    starts, ends, costs = map(np.concatenate, zip(*edges))
-    nodes = sources[-1] + 1
-    graph = sparse.coo_array((costs, (starts, ends)), shape=(nodes, nodes))
-    forest = csgraph.minimum_spanning_tree(graph).tocoo()
-    kept = forest.col != sources[0]
-    forest = sparse.coo_array(
-        (forest.data[kept], (forest.row[kept], forest.col[kept])), shape=(nodes, nodes)
-    )
-    _, tree = csgraph.connected_components(forest, directed=False)
-    marker_of = np.zeros(tree.max() + 1, int)
-    marker_of[tree[sources]] = np.arange(len(sources))
-    return marker_of[tree[pixels]]
 
 
 def check_pair(image, probabilities):

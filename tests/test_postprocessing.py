@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from kerasseg.postprocessing import PermutohedralLattice, dense_crf, flood, watershed_instances
+from kerasseg.postprocessing import PermutohedralLattice, dense_crf, watershed_instances
 from kerasseg.prediction import softmax
 
 
@@ -177,48 +177,6 @@ def test_peaks_of_equal_height_within_the_distance_are_one_thing():
     mask[1, 11] = mask[5, 11] = False
     assert watershed_instances(mask, min_distance=1).max() == 2
     assert watershed_instances(mask, min_distance=6).max() == 1
-
-
-def neighbours(relief, i):
-    row, column = divmod(i, relief.shape[1])
-    around = ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1))
-    return [
-        r * relief.shape[1] + c
-        for r, c in around
-        if 0 <= r < relief.shape[0] and 0 <= c < relief.shape[1] and relief[r, c] > 0
-    ]
-
-
-def climbed(relief, i):
-    """The summit that always going to the highest neighbour leads to."""
-    heights = relief.ravel()
-    highest = max([i, *neighbours(relief, i)], key=lambda j: heights[j])
-    return i if highest == i else climbed(relief, highest)
-
-
-def test_every_pixel_climbs_to_a_marker_over_the_highest_pass_if_it_must(rng):
-    relief = 1 + rng.permutation(130).reshape(10, 13)
-    relief *= rng.random(relief.shape) < 0.9
-    heights, land = relief.ravel(), np.flatnonzero(relief)
-    hill = {i: climbed(relief, i) for i in land}
-    summits = sorted(
-        {s for i, s in hill.items() if any(hill[j] != s for j in neighbours(relief, i))}
-    )
-    for missing in (None, summits[0], summits[-1]):
-        markers = np.zeros(relief.size, int)
-        marked = [s for s in sorted(set(hill.values())) if s != missing]
-        markers[marked] = np.arange(1, len(marked) + 1)
-        passes = {
-            min(heights[i], heights[j]): hill[j]
-            for i in land
-            for j in neighbours(relief, i)
-            if hill[i] == missing != hill[j]
-        }
-        over = passes[max(passes)] if passes else None
-        expected = [markers[over if hill[i] == missing else hill[i]] for i in land]
-        ids = flood(relief, markers.reshape(relief.shape)).ravel()
-        assert ids[land].tolist() == expected
-        assert not ids[heights == 0].any()
 
 
 @pytest.mark.parametrize(
