@@ -16,7 +16,7 @@
 # With weights of `keras.applications.VGG16` that you have: `--width 1 --encoder-weights PATH`.
 # `--full` trains the paper's net on CamVid at 360x480 with three seeds: a night on a GPU of 24 GB.
 #
-# Takes 3 to 4 minutes on two cores.
+# Takes 2 to 3 minutes on two cores.
 
 # %%
 import keras
@@ -38,7 +38,7 @@ chapter = Chapter(
     dataset="street_scenes",
     data_dir=None,
     image_size=(64, 96),
-    epochs=7,
+    epochs=5,
     width=0.125,
     batch_size=8,
     seeds=2,

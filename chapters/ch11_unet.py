@@ -27,7 +27,7 @@ from scipy import ndimage
 
 from kerasseg import datasets, figures, models
 from kerasseg.chapter import Chapter
-from kerasseg.losses import CrossEntropy, CrossEntropyDice, Dice
+from kerasseg.losses import CrossEntropy, CrossEntropyDice, Dice, class_frequencies
 from kerasseg.metrics import BoundaryIoU, MeanIoU, PixelAccuracy
 from kerasseg.postprocessing import dense_crf, watershed_instances
 
@@ -85,17 +85,7 @@ fitted, _ = plain.hold_out(0.1)  # the pictures of `fitting`, as they are
 if settings.quick:
     fitting, fitted = fitting.take(4), fitted.take(4)
 
-
-def pixel_counts(batches):
-    """How many pixels each class has, void not counted."""
-    counts = np.zeros(data.num_classes, "int64")
-    for _, labels in batches.as_numpy_iterator():
-        counts += np.bincount(labels[labels != data.ignore_class], minlength=data.num_classes)
-    return counts
-
-
-counts = pixel_counts(plain.train)
-shares = counts / counts.sum()
+shares = class_frequencies(plain.train, data.num_classes, data.ignore_class)
 print(f"commonest class: {data.class_names[shares.argmax()]}, {shares.max():.1%} of the pixels")
 print(f"rarest class: {data.class_names[shares.argmin()]}, {shares.min():.2%}")
 
@@ -149,7 +139,7 @@ print(f"{model.name}: {model.count_params():,} weights at width {settings.width}
 # poles everywhere. A power of it lies between.
 
 # %%
-class_weights = np.where(counts > 0, counts.max() / np.maximum(counts, 1), 0) ** balance
+class_weights = np.where(shares > 0, shares.max() / np.where(shares > 0, shares, 1), 0) ** balance
 print("weights:", dict(zip(data.class_names, class_weights.round(1).tolist())))
 schedule = keras.optimizers.schedules.CosineDecay(2e-3, epochs * len(fitting))
 model.compile(
@@ -593,8 +583,8 @@ chapter.exact(
     expected=[37, 53],
     source="kerasseg: any input size",
 )
-validation_counts = pixel_counts(data.validation)
-majority = validation_counts.max() / validation_counts.sum() / np.count_nonzero(validation_counts)
+scored_shares = class_frequencies(data.validation, data.num_classes, data.ignore_class)
+majority = scored_shares.max() / np.count_nonzero(scored_shares)
 chapter.empirical(
     f"mean IoU of {settings.model} on {settings.dataset}, validation split",
     measured=mean_iou,
