@@ -1,12 +1,16 @@
 """What every chapter script shares: settings, an output folder, figures, claims."""
 
 import argparse
+import datetime
 import json
 import math
 import os
+import platform
 import shlex
 import sys
 import textwrap
+import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -69,6 +73,9 @@ class Chapter:
         arguments = parse_arguments(title, settings, choices or {})
         chosen = quick if arguments["quick"] else full if arguments["full"] else {}
         self.settings = SimpleNamespace(**{**settings, **chosen, **arguments})
+        self.command = command(name, arguments)
+        self.start = time.monotonic()
+        self.figures = []
         self.claims = []
         print(f"{title}\n{'=' * len(title)}")
         print("\n".join(f"{key:>12}: {value}" for key, value in vars(self.settings).items()))
@@ -83,6 +90,7 @@ class Chapter:
         """Saves a Matplotlib figure as PNG; in a notebook, shows it."""
         path = self.output / f"{name}.png"
         figure.savefig(path, dpi=150)
+        self.figures.append((name, caption))
         print(f"\nFigure {path}\n{textwrap.fill(caption, 88)}")
         if in_notebook():
             from IPython.display import Image, display
@@ -106,11 +114,16 @@ class Chapter:
         self._record(claim, "empirical", expected, measured, spread, unit, holds, source)
 
     def finish(self):
-        """Prints the claims, writes `claims.json`, and fails if an exact one does not hold."""
+        """Prints the claims, writes them down, and fails if an exact one does not hold.
+
+        `claims.json` has them for programs, `results.md` for readers, with the figures, the
+        command, the date, the kind of machine and the versions of the libraries.
+        """
         print("\n" + claims_table(self.claims))
         text = json.dumps(self.claims, indent=2, allow_nan=False)
         write_text_whole(self.output / "claims.json", text + "\n")
-        print(f"\nFigures, claims and models are in {self.output}/")
+        write_text_whole(self.output / "results.md", results_page(self))
+        print(f"\nFigures, claims and models are in {self.output}/; results.md shows them.")
         broken = [
             claim["claim"]
             for claim in self.claims
@@ -177,17 +190,71 @@ def plain(value):
 
 def claims_table(claims):
     """The claims as text, one a line, a mark for those that hold."""
+    rows = [("", "claim", "expected", "measured"), *claims_rows(claims)]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)) for row in rows)
+
+
+def claims_rows(claims):
+    """For each claim its mark, the claim, what was expected and what was measured."""
 
     def short(value):
         if isinstance(value, float):
             return f"{value:,.4g}"
         return f"{value:,}" if type(value) is int else str(value)
 
-    rows = [("", "claim", "expected", "measured")]
     for claim in claims:
         spread = "" if claim["spread"] is None else f" ± {short(claim['spread'])}"
         measured = f"{short(claim['measured'])}{spread} {claim['unit']}".strip()
         mark = "holds" if claim["holds"] else "FAILS" if claim["kind"] == "exact" else "differs"
-        rows.append((mark, claim["claim"], short(claim["expected"]), measured))
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)) for row in rows)
+        yield mark, claim["claim"], short(claim["expected"]), measured
+
+
+def command(name, arguments):
+    """What was typed, without the reader's own folders."""
+    words = ["python", f"chapters/{name}.py"]
+    for key, value in arguments.items():
+        option = f"--{key.replace('_', '-')}"
+        if key in ("quick", "full"):
+            words += [option] * value
+        elif key != "output":
+            values = value if isinstance(value, tuple) else (value,)
+            words += [option, *("PATH" if key == "data_dir" else str(v) for v in values)]
+    return shlex.join(words)
+
+
+def results_page(chapter):
+    """A chapter's run in Markdown: how it was made, claims, figures."""
+    made = {
+        "command": f"`{chapter.command}`",
+        "date": datetime.date.today().isoformat(),
+        "took": f"{(time.monotonic() - chapter.start) / 60:.1f} minutes",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{gpus()}",
+        "versions": f"Python {platform.python_version()}, {versions()}",
+    }
+    rows = [("", "claim", "expected", "measured"), ("---",) * 4, *claims_rows(chapter.claims)]
+    parts = [
+        f"# {chapter.title}",
+        "\n".join(f"- {what}: {value}" for what, value in made.items()),
+        "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows),
+        *(f"![{name}]({name}.png)\n\n{caption}" for name, caption in chapter.figures),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def gpus():
+    """The GPUs that the backend sees, after a comma."""
+    import keras
+
+    found = [name for name in keras.distribution.list_devices() if "gpu" in name or "cuda" in name]
+    return f", {len(found)} GPU" if found else ""
+
+
+def versions():
+    found = []
+    for name in ("kerasseg", "keras", "tensorflow", "numpy"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:  # run from its folder, or under another backend
+            continue
+    return ", ".join(found)

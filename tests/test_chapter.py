@@ -1,8 +1,10 @@
 """Settings, claims and the output folder of a chapter."""
 
+import datetime
 import json
 import sys
 
+import keras
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -124,6 +126,25 @@ def test_claims_are_written_as_the_design_says(make, tmp_path):
         "source": "paper",
     }
     assert (empirical["holds"], empirical["spread"], empirical["kind"]) == (False, 0.1, "empirical")
+
+
+def test_a_results_page_says_how_it_was_made_and_shows_claims_and_figures(make, tmp_path):
+    chapter = make("--quick", "--image-size", "5", "7", "--data-dir", "/home/somebody/data")
+    chapter.figure(Figure(), "picture", "What it shows.")
+    chapter.exact("|a|, a count", measured=3000, expected=3000, source="paper", unit="weights")
+    chapter.finish()
+    page = (tmp_path / "out" / "results.md").read_text()
+    command = "python chapters/ch00_test.py --quick --image-size 5 7 --data-dir PATH"
+    for line in (
+        "# A test",
+        f"- command: `{command}`",
+        f"- date: {datetime.date.today().isoformat()}",
+        "| holds | /a/, a count | 3,000 | 3,000 weights |",
+        "![picture](picture.png)",
+        "What it shows.",
+    ):
+        assert line in page.splitlines()
+    assert f"keras {keras.__version__}" in page
 
 
 def test_an_exact_claim_that_does_not_hold_fails_the_script_after_writing(make, tmp_path, capsys):
