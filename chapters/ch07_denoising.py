@@ -44,7 +44,7 @@ chapter = Chapter(
 settings = chapter.settings
 sigma = settings.sigma
 small = settings.dataset == "digits"
-epochs = settings.epochs or (80 if small else 6)
+epochs = settings.epochs or (65 if small else 6)
 batch_size = settings.batch_size or (64 if small else 128)
 book = "book, notebook 6.2"
 

@@ -16,7 +16,7 @@
 # on, nor did it choose a checkpoint or a setting; the mistake is measured below.
 #
 # By default this runs on drawn street scenes. On real ones, and with the other network:
-# `python chapters/ch11_unet.py --dataset camvid --data-dir PATH --model segnet`
+# `python chapters/ch11_unet.py --dataset camvid --data-dir PATH --image-size 96 128 --model segnet`
 #
 # Takes 3 to 4 minutes on two cores.
 
@@ -37,9 +37,9 @@ chapter = Chapter(
     dataset="street_scenes",
     data_dir=None,
     model="unet",
-    image_size=(96, 128),
+    image_size=(80, 112),
     epochs=None,
-    loss_epochs=2,
+    loss_epochs=1,
     width=0.25,
     batch_size=None,
     seed=0,
@@ -309,7 +309,7 @@ model.set_weights(start)
 
 chapter.figure(
     figures.bars_with_ranges(
-        of_loss, "mean IoU", f"Mean IoU after {settings.loss_epochs} more epochs with each loss"
+        of_loss, "mean IoU", f"Mean IoU after {steps} more steps with each loss"
     ),
     "losses",
     f"Bars are means, lines reach from the lowest seed to the highest. Before, mean IoU was "

@@ -39,9 +39,9 @@ chapter = Chapter(
     width=0.25,
     batch_size=8,
     seed=0,
-    seeds=3,
+    seeds=2,
     quick={"seeds": 1, "epochs": 1, "width": 0.05, "image_size": (32, 48), "batch_size": 32},
-    full={"dataset": "camvid", "image_size": (180, 240), "width": 0.5, "epochs": 60},
+    full={"dataset": "camvid", "image_size": (180, 240), "width": 0.5, "epochs": 60, "seeds": 3},
     choices={"dataset": ("street_scenes", "camvid")},
 )
 settings = chapter.settings
