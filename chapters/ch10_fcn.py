@@ -608,10 +608,11 @@ def of(name, what="mean IoU"):
     return np.array([scores[what] for scores in results[name]])
 
 
-print(f"{'':<24}" + "".join(f"{what:>18}" for what in MEASURES))
+rows = []
 for name in results:
     row = (over_seeds(of(name, what)) for what in MEASURES)
-    print(f"{name:<24}" + "".join(f"{mean:>10.3f} ± {spread or 0:.3f}" for mean, spread in row))
+    rows.append((name, *(f"{mean:.3f} ± {spread or 0:.3f}" for mean, spread in row)))
+chapter.table(("", *MEASURES), rows, "Validation pictures, mean and spread over the seeds.")
 
 # %% [markdown]
 # ## Up the ladder

@@ -32,9 +32,9 @@ from kerasseg.chapter import Chapter
 from kerasseg.losses import CrossEntropy, class_frequencies
 from kerasseg.metrics import BoundaryIoU, MeanIoU
 
-DEFAULT = "fcn8s,deconvnet,segnet,unet,deeplab_v1"
+DEFAULT = "fcn8s,deconvnet,segnet,unet"
 EVERY_ONE = (
-    f"{DEFAULT},unet_added,deeplab_v1_unpooled,deeplab_v2,deeplab_v3,dilatednet,pspnet,"
+    f"{DEFAULT},unet_added,deeplab_v1,deeplab_v1_unpooled,deeplab_v2,deeplab_v3,dilatednet,pspnet,"
     "hypercolumn,fc_densenet56"
 )
 chapter = Chapter(
@@ -221,14 +221,22 @@ def build(name):
     return NETS[name][0]((*size, 3), classes, width=settings.width)
 
 
-def compiled(net, rate):
+def compiled(net):
     net.compile(
-        keras.optimizers.Adam(rate),
+        "adam",
         CrossEntropy(void, class_weights),
         metrics=[MeanIoU(classes, void)],
         run_eagerly=settings.quick,  # for a few steps, compiling would not pay
     )
     return net
+
+
+def begin(net, weights):
+    """To start once more costs less than to compile once more."""
+    net.set_weights(weights)
+    for variable in net.optimizer.variables:  # Adam forgets, its rate included
+        variable.assign(ops.zeros_like(variable))
+    net.optimizer.learning_rate = 1e-3
 
 
 def probabilities(net):
@@ -299,19 +307,22 @@ def iou_by_size(answers):
 results = {name: [] for name in asked}
 kept = {}  # for what follows
 for name in asked:
+    net = compiled(build(name))
     for seed in range(settings.seeds if name in ("fcn8s", "deconvnet", "segnet") else 1):
         keras.utils.set_random_seed(settings.seed + seed)
         data.epoch = 0  # the same pictures in the same order
-        schedule = keras.optimizers.schedules.CosineDecay(2e-3, settings.epochs * len(fitting))
-        net = compiled(build(name), schedule)
+        begin(net, build(name).get_weights())
         best = keras.callbacks.EarlyStopping(
             "val_mean_iou", mode="max", patience=settings.epochs, restore_best_weights=True
+        )
+        falling = keras.callbacks.LearningRateScheduler(
+            lambda epoch: 1e-3 * (1 + np.cos(np.pi * epoch / settings.epochs))
         )
         history = net.fit(
             fitting,
             validation_data=selection,
             epochs=settings.epochs,
-            callbacks=[best],
+            callbacks=[best, falling],
             shuffle=False,
             verbose=0,
         ).history
@@ -332,7 +343,7 @@ for name in asked:
         )
         if name in ("fcn8s", "deconvnet"):
             kept[name, seed] = p
-            kept[name] = net
+        kept[name] = net
         print(f"{name}, seed {seed}: mean IoU {mean_iou:.3f}")
 
 
@@ -342,22 +353,24 @@ def of(name, what):
 
 # %% [markdown]
 # ## The table
-#
-# "Sees" is the receptive field of the deepest layer, in theory; "ms" the time of one picture at the
-# size above, on the machine that ran this.
 
 # %%
-print(f"\n{'':<21}{'weights':>11}{'sees':>6}{'ms':>7}{'mean IoU':>16}{'boundary':>10}", end="")
-print("".join(f"{name:>8}" for name in SIZES), "  best epoch")
+rows = []
 for name in sorted(asked, key=lambda name: -of(name, "mean IoU").mean()):
     first, mean = results[name][0], of(name, "mean IoU")
     spread = f" ± {mean.std():.3f}" if len(mean) > 1 else ""
-    print(
-        f"{name:<21}{first['weights']:>11,}{first['sees']:>6}{first['ms']:>7.1f}"
-        f"{f'{mean.mean():.3f}{spread}':>16}{of(name, 'boundary IoU').mean():>10.3f}"
-        + "".join(f"{np.nanmean(of(name, what)):>8.3f}" for what in SIZES)
-        + f"{', '.join(map(str, of(name, 'best epoch'))):>10} of {settings.epochs}"
-    )
+    numbers = f"{first['weights']:,}", first["sees"], f"{first['ms']:.1f}"
+    ious = (f"{np.nanmean(of(name, what)):.3f}" for what in ("boundary IoU", *SIZES))
+    epochs = f"{', '.join(map(str, of(name, 'best epoch')))} of {settings.epochs}"
+    rows.append((name, *numbers, f"{mean.mean():.3f}{spread}", *ious, epochs))
+header = ("", "weights", "sees", "ms", "mean IoU", "boundary IoU", *SIZES, "best epoch")
+chapter.table(
+    header,
+    rows,
+    "Validation pictures. 'Sees' is the receptive field of the deepest layer, in theory; 'ms' the "
+    "time of one picture on the machine that ran this; small, medium and large: IoU of things by "
+    "their size.",
+)
 chapter.figure(
     figures.bars_with_ranges(
         {
@@ -528,7 +541,7 @@ def pretrained():
     return net.get_weights()
 
 
-student = compiled(segnet(encoder_weights=None), 1e-3)
+student = kept["segnet"] if "segnet" in asked else compiled(segnet(encoder_weights=None))
 starts = {"from scratch": None, "pretrained": pretrained()}
 curves = {what: {name: [] for name in starts} for what in ("val_mean_iou", "val_loss")}
 finished = {name: [] for name in starts}
@@ -536,10 +549,7 @@ homework_seeds = (0,) if settings.quick else (0, 1, 2) if settings.full else (0,
 for seed in homework_seeds:
     for name, weights in starts.items():
         keras.utils.set_random_seed(settings.seed + seed)
-        student.set_weights(weights or segnet(encoder_weights=None).get_weights())
-        for variable in student.optimizer.variables:  # Adam forgets
-            variable.assign(ops.zeros_like(variable))
-        student.optimizer.learning_rate = 1e-3
+        begin(student, weights or segnet(encoder_weights=None).get_weights())
         plain.epoch = 0
         history = student.fit(
             pupils,

@@ -75,6 +75,7 @@ class Chapter:
         self.settings = SimpleNamespace(**{**settings, **chosen, **arguments})
         self.command = command(name, arguments)
         self.start = time.monotonic()
+        self.tables = []
         self.figures = []
         self.claims = []
         print(f"{title}\n{'=' * len(title)}")
@@ -96,6 +97,12 @@ class Chapter:
             from IPython.display import Image, display
 
             display(Image(path))
+
+    def table(self, header, rows, caption):
+        """Prints rows of words and numbers under their header; `results.md` has them, too."""
+        rows = [[str(cell) for cell in row] for row in (header, *rows)]
+        self.tables.append((rows, caption))
+        print(f"\n{aligned(rows)}\n\n{textwrap.fill(caption, 88)}")
 
     def exact(self, claim, *, measured, expected, source, unit="", tolerance=0):
         """Records a formula, an identity or a count. `finish` fails when it does not hold.
@@ -190,24 +197,34 @@ def plain(value):
 
 def claims_table(claims):
     """The claims as text, one a line, a mark for those that hold."""
-    rows = [("", "claim", "expected", "measured"), *claims_rows(claims)]
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    return aligned(claims_rows(claims))
+
+
+def aligned(rows):
+    widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)) for row in rows)
 
 
+def in_markdown(rows):
+    header, *rows = ([cell.replace("|", "/") for cell in row] for row in rows)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+
+
 def claims_rows(claims):
-    """For each claim its mark, the claim, what was expected and what was measured."""
+    """A header; for each claim its mark, the claim, what was expected and what was measured."""
 
     def short(value):
         if isinstance(value, float):
             return f"{value:,.4g}"
         return f"{value:,}" if type(value) is int else str(value)
 
+    rows = [("", "claim", "expected", "measured")]
     for claim in claims:
         spread = "" if claim["spread"] is None else f" ± {short(claim['spread'])}"
         measured = f"{short(claim['measured'])}{spread} {claim['unit']}".strip()
         mark = "holds" if claim["holds"] else "FAILS" if claim["kind"] == "exact" else "differs"
-        yield mark, claim["claim"], short(claim["expected"]), measured
+        rows.append((mark, claim["claim"], short(claim["expected"]), measured))
+    return rows
 
 
 def command(name, arguments):
@@ -224,7 +241,7 @@ def command(name, arguments):
 
 
 def results_page(chapter):
-    """A chapter's run in Markdown: how it was made, claims, figures."""
+    """A chapter's run in Markdown: how it was made, tables, claims, figures."""
     made = {
         "command": f"`{chapter.command}`",
         "date": datetime.date.today().isoformat(),
@@ -232,11 +249,11 @@ def results_page(chapter):
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{gpus()}",
         "versions": f"Python {platform.python_version()}, {versions()}",
     }
-    rows = [("", "claim", "expected", "measured"), ("---",) * 4, *claims_rows(chapter.claims)]
     parts = [
         f"# {chapter.title}",
         "\n".join(f"- {what}: {value}" for what, value in made.items()),
-        "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows),
+        *(f"{in_markdown(rows)}\n\n{caption}" for rows, caption in chapter.tables),
+        in_markdown(claims_rows(chapter.claims)),
         *(f"![{name}]({name}.png)\n\n{caption}" for name, caption in chapter.figures),
     ]
     return "\n\n".join(parts) + "\n"

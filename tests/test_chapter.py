@@ -131,6 +131,7 @@ def test_claims_are_written_as_the_design_says(make, tmp_path):
 def test_a_results_page_says_how_it_was_made_and_shows_claims_and_figures(make, tmp_path):
     chapter = make("--quick", "--image-size", "5", "7", "--data-dir", "/home/somebody/data")
     chapter.figure(Figure(), "picture", "What it shows.")
+    chapter.table(("net", "IoU"), [("a", 0.5)], "What it says.")
     chapter.exact("|a|, a count", measured=3000, expected=3000, source="paper", unit="weights")
     chapter.finish()
     page = (tmp_path / "out" / "results.md").read_text()
@@ -139,6 +140,8 @@ def test_a_results_page_says_how_it_was_made_and_shows_claims_and_figures(make, 
         "# A test",
         f"- command: `{command}`",
         f"- date: {datetime.date.today().isoformat()}",
+        "| a | 0.5 |",
+        "What it says.",
         "| holds | /a/, a count | 3,000 | 3,000 weights |",
         "![picture](picture.png)",
         "What it shows.",
