@@ -15,7 +15,7 @@
 # By default this needs nothing. `--full` measures the effective receptive field of VGG-16 with the
 # weights of ImageNet, which Keras downloads (58 MB): seconds more.
 #
-# Takes under 1 minute on two cores.
+# Takes 10 to 20 seconds on two cores.
 
 # %%
 import keras

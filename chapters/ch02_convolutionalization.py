@@ -15,7 +15,7 @@
 # `python chapters/ch02_convolutionalization.py --dataset mnist --data-dir PATH`. `--full` does this
 # and converts VGG-16 at its full width (138 million weights: 3 GB of memory, no download).
 #
-# Takes 1 to 2 minutes on two cores.
+# Takes half a minute on two cores.
 
 # %%
 import keras

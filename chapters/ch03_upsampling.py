@@ -10,7 +10,7 @@
 # the matrix is transposed, not inverted, and the rule prevents uneven *overlap*, not every uneven
 # *weight*; how much is left after training is measured.
 #
-# Takes 2 minutes on two cores.
+# Takes 1 to 2 minutes on two cores.
 
 # %%
 import keras

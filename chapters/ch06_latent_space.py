@@ -16,7 +16,7 @@
 # `python chapters/ch06_latent_space.py --dataset mnist --data-dir PATH`. `--full` does this with 30
 # epochs for each of the 21 nets: a night on two cores, or a GPU.
 #
-# Takes 2 to 3 minutes on two cores.
+# Takes 2 minutes on two cores.
 
 # %%
 import keras

@@ -15,7 +15,7 @@
 # `python chapters/ch09_segmentation_data.py --dataset camvid --data-dir PATH`. `--full` does this
 # at 180x240 pixels with 60 epochs for each of nine small nets: about an hour on two cores.
 #
-# Takes 2 to 3 minutes on two cores.
+# Takes 2 minutes on two cores.
 
 # %%
 import shutil

@@ -18,7 +18,7 @@
 # By default this runs on drawn street scenes. On real ones, and with the other network:
 # `python chapters/ch11_unet.py --dataset camvid --data-dir PATH --image-size 96 128 --model segnet`
 #
-# Takes 3 to 4 minutes on two cores.
+# Takes 2 to 3 minutes on two cores.
 
 # %%
 import keras

@@ -16,7 +16,7 @@
 # `--dataset camvid --data-dir PATH`. `--full` trains all of them on CamVid at 180x240, three of
 # them with three seeds: a night on a GPU.
 #
-# Takes 3 to 4 minutes on two cores.
+# Takes 3 minutes on two cores.
 
 # %%
 import functools
