@@ -521,7 +521,7 @@ for name, strength, other in ((any_noise, 0.1, one), (any_noise, 0.9, one), (one
         expected=f"above {by_sigma[other][at]:.2f}, {other}",
         holds=by_sigma[name][at] > by_sigma[other][at],
         unit="dB",
-        source="measured here",
+        source="measured here, one training of each",
     )
 told_the_hole = {name: values[0] for name, values in in_holes.items() if "net" not in name}
 for name, values in list(in_holes.items())[1:]:

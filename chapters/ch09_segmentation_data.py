@@ -239,9 +239,9 @@ chapter.exact(
 
 # %% [markdown]
 # Where void runs along the outlines, as in the drawn streets, an invented id lies between a class
-# and 255. Most of these are no class, and a check of the range finds them. Without void, each pixel
-# of it given to the nearest class, the invented ids lie between classes. Those are classes too, and
-# no check of the range finds them.
+# and 255: with one void pixel of four it is at least 64. That is no class, and a check of the range
+# finds it. Without void, each pixel of it given to the nearest class, the invented ids lie between
+# classes. Those are classes too, and no check of the range finds them.
 
 
 # %%
@@ -641,12 +641,13 @@ for order, pairs, expected in (
 of_tf_random = different(pair for _ in range(3) for pair in unnumbered.as_numpy_iterator())
 
 # %% [markdown]
-# Now the time. Four pipelines give the same batches: one step after the other; the same lines as
+# Now the time. Four pipelines do the same work: one step after the other; the same lines as
 # TensorFlow runs them today, which makes maps without a state parallel without being asked;
 # several pictures at once in all maps, and the next batch ready before it is asked for; and this
 # with the decoded pictures kept in the memory. The book, whose TensorFlow did nothing unasked, has
 # 0.71 s a batch for the first and 0.34 s with four threads. How much there is to win depends on
 # the machine's cores, and on whatever else runs there: so each is timed in turn, again and again.
+# (For the time it is all the same which variants are drawn, so `tf.random` may draw them here.)
 
 # %%
 palette = tf.constant(colours, tf.int32)
@@ -720,7 +721,7 @@ chapter.figure(
         xticks=np.arange(1, rounds + 1),
     ),
     "speed",
-    f"Pictures a second of three pipelines, timed in turn. Files of {height}x{width} pixels, "
+    f"Pictures a second of four pipelines, timed in turn. Files of {height}x{width} pixels, "
     f"batches of {settings.image_size[0]}x{settings.image_size[1]}; ratios are medians.",
 )
 
@@ -847,7 +848,12 @@ for claim, share, expected, holds in (
         "above 0",
         bool(invented["bilinear"].any()),
     ),
-    ("of these, ids of another class", silent, "below 0.5: most lie near 255", silent < 0.5),
+    (
+        "of these, ids of another class",
+        silent,
+        "0 where void runs along every outline",
+        silent == 0,
+    ),
     (
         "pixels with a false class, void given to the nearest class",
         float(false_classes.mean()),
@@ -899,15 +905,16 @@ for way, name in (
         holds=max(scores["apart"]) < lowest if paired else max(scores[way]) < lowest,
         source="book, notebook 6.4: joint augmentation, labels by nearest neighbour",
     )
-fallen = np.array(losses["apart"])
-chapter.empirical(
-    "training loss at the end over that of the first epoch, varied apart",
-    measured=float((fallen[:, 1] / fallen[:, 0]).mean()),
-    spread=float((fallen[:, 1] / fallen[:, 0]).std()) if len(seeds) > 1 else None,
-    expected="below 1: the loss gives no warning",
-    holds=bool((fallen[:, 1] < fallen[:, 0]).all()),
-    source="measured here",
-)
+for way in ("together", "apart"):
+    first, last = np.transpose(losses[way])
+    chapter.empirical(
+        f"training loss at the end over that of the first epoch, varied {way}",
+        measured=float((last / first).mean()),
+        spread=float((last / first).std()) if len(seeds) > 1 else None,
+        expected="below 1: whoever has no other run to compare with sees a loss that falls",
+        holds=bool((last < first).all()),
+        source="measured here",
+    )
 for name, ratio in ratios.items():
     chapter.empirical(
         f"pictures a second over those of the serial pipeline: {name}",
