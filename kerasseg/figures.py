@@ -47,18 +47,22 @@ def learning_curves(history, names, titles=None, best=None):
     return figure
 
 
-def image_rows(rows, cell=1.1):
+def image_rows(rows, title=None, cell=1.1):
     """Rows of pictures, each with its name at the left.
 
     Args:
         rows: {name: pictures (count, height, width, 1 or 3) in [0, 1]}; equal counts.
+        title: What they show.
         cell: Inches a picture's height takes.
     """
     pictures = list(rows.values())
     count, (height, width) = len(pictures[0]), pictures[0].shape[1:3]
+    lines = 1 + title.count("\n") if title else 0
     figure = Figure(
-        figsize=(cell * count * width / height + 1.2, cell * len(rows)), layout="constrained"
+        figsize=(cell * count * width / height + 1.2, cell * len(rows) + 0.3 * lines),
+        layout="constrained",
     )
+    figure.suptitle(title or "")
     grid = figure.subplots(len(rows), count, squeeze=False)
     for axes_of_row, (name, row) in zip(grid, rows.items()):
         for axes, picture in zip(axes_of_row, row):
