@@ -310,7 +310,11 @@ chapter.figure(
                 for name, result in denoised.items()
                 if name != "the mean picture"
             },
-        }
+        },
+        "Nets gain {:.1f} and {:.1f} dB, the best linear denoiser {:.1f}, a median filter {:.1f}".format(
+            *(np.mean(gains[name]) for name in (*list(NETS)[::-1], "linear denoiser")),
+            gains[f"median filter, {median_size}x{median_size}"][0],
+        ),
     ),
     "denoised",
     "Test pictures, spoilt, and mended by filters and nets; the mean gain of each over the noisy "
@@ -362,11 +366,12 @@ chapter.figure(
         by_sigma,
         "standard deviation of the noise; pictures go from 0 to 1",
         "gain over the noisy pictures in dB",
-        "Trained on one noise, a net spoils pictures that have little",
+        f"Noise of {sigmas[0]}: the nets {by_sigma[any_noise][0]:+.1f} and {by_sigma[one][0]:+.1f} dB, "
+        f"a linear denoiser told of it {by_sigma[told][0]:+.1f}",
     ),
     "noise_levels",
-    "Gain on the test pictures by the strength of their noise. All that an autoencoder gives went "
-    "through its code, so where there is hardly any noise, it can only do harm.",
+    "Gain on the test pictures by the strength of their noise. The nets must draw the picture anew; "
+    "the linear denoiser may copy what is good.",
 )
 
 # %% [markdown]
@@ -462,7 +467,9 @@ chapter.figure(
                 f"{name}\n{np.mean(in_holes[name]):.1f} dB": filled[name][shown]
                 for name in ("nearest pixel", "membrane", "best linear guess", "convolutional net")
             },
-        }
+        },
+        f"A net fills holes to {np.mean(in_holes['convolutional net']):.1f} dB, told of none; "
+        f"the best linear guess, told of each, to {in_holes['best linear guess'][0]:.1f} dB",
     ),
     "filled",
     "A patch of each test picture erased and filled in; PSNR of the erased pixels alone.",
