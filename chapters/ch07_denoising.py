@@ -311,10 +311,8 @@ chapter.figure(
                 if name != "the mean picture"
             },
         },
-        "Nets gain {:.1f} and {:.1f} dB, the best linear denoiser {:.1f}, a median filter {:.1f}".format(
-            *(np.mean(gains[name]) for name in (*list(NETS)[::-1], "linear denoiser")),
-            gains[f"median filter, {median_size}x{median_size}"][0],
-        ),
+        f"A convolutional net gains {np.mean(gains['convolutional autoencoder']):.1f} dB, "
+        f"the best linear denoiser {gains['linear denoiser'][0]:.1f} dB",
     ),
     "denoised",
     "Test pictures, spoilt, and mended by filters and nets; the mean gain of each over the noisy "
@@ -366,12 +364,12 @@ chapter.figure(
         by_sigma,
         "standard deviation of the noise; pictures go from 0 to 1",
         "gain over the noisy pictures in dB",
-        f"Noise of {sigmas[0]}: the nets {by_sigma[any_noise][0]:+.1f} and {by_sigma[one][0]:+.1f} dB, "
-        f"a linear denoiser told of it {by_sigma[told][0]:+.1f}",
+        f"Where there is little noise the nets lose {-by_sigma[any_noise][0]:.1f} and "
+        f"{-by_sigma[one][0]:.1f} dB",
     ),
     "noise_levels",
-    "Gain on the test pictures by the strength of their noise. The nets must draw the picture anew; "
-    "the linear denoiser may copy what is good.",
+    "Gain on the test pictures by the strength of their noise. The nets must draw the picture "
+    "anew, the linear denoisers may copy what is good.",
 )
 
 # %% [markdown]

@@ -456,13 +456,13 @@ chapter.figure(
             f"{name}\n{over_seeds(of(name))[0]:.2f} dB" if name in results else name: cut(row)
             for name, row in shown.items()
         },
-        f"Bilinear {of('bilinear')[0]:.1f} dB, the best net {max(of(n).mean() for n in NETS):.1f} dB",
+        f"Bilinear {of('bilinear')[0]:.1f} dB, sub-pixels {of(SUB_PIXEL).mean():.1f} dB",
         cell=1.3,
     ),
     "enlarged",
     "The four validation pictures with most contrast, 64x96 pixels of each; left, the mean PSNR of "
-    "the whole split. Nets that must draw the whole picture blur it and lose colour; those that add "
-    "to the bilinear one keep it. None invents texture.",
+    "the whole split. Nets that must draw all of the picture blur it and lose colour; those that "
+    "add to the bilinear one keep it. None invents texture.",
 )
 
 # %% [markdown]
