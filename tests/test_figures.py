@@ -74,7 +74,8 @@ def test_learning_curves_have_training_and_held_out_lines():
 
 def test_image_rows_has_a_row_a_name_and_shows_grey_as_grey():
     rows = {"first": np.full((3, 4, 5, 1), 0.5), "second": np.zeros((3, 4, 5, 3))}
-    figure = figures.image_rows(rows)
+    figure = figures.image_rows(rows, "What they show")
+    assert figure.get_suptitle() == "What they show"
     assert len(figure.axes) == 6
     np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), np.full((4, 5, 3), 0.5))
 
