@@ -318,7 +318,10 @@ for masks in (True, False):
     errors[name] = float(model.evaluate(data.test, verbose=0)[1])
     reconstructions[name.replace(" ", "\n")] = model.predict(test_images[:10], verbose=0)
 chapter.figure(
-    figures.image_rows(reconstructions),
+    figures.image_rows(
+        reconstructions,
+        "Squared error with masks {:.4f}, without {:.4f}".format(*errors.values()),
+    ),
     "reconstructions",
     "Test pictures redrawn from codes of the same size, with the encoder's masks and without.",
 )

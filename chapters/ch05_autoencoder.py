@@ -184,7 +184,9 @@ chapter.figure(
             f"PCA, {code_size} numbers": linear_pictures.reshape(test_images.shape)[shown],
             f"autoencoder,\n{code_size} numbers": pictures[shown],
             f"convolutions,\n{code_size} numbers": redrawn[shown],
-        }
+        },
+        f"Squared error: PCA {mse_linear:.4f}, Dense layers {mse:.4f}, "
+        f"convolutions {mse_convolutional:.4f}",
     ),
     "reconstructions",
     "The first test picture of each digit, redrawn from its code by PCA and by the autoencoders.",

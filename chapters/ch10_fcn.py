@@ -737,8 +737,8 @@ chapter.figure(
         {name: 100 * np.array(share) for name, share in found.items()},
         "pixels of the object, from 1, 4, 16, … upward",
         "pixels labelled rightly, %",
-        f"Below {4 ** int(powers[2])} pixels FCN-8s is right on {found_of_small:.0%}, "
-        f"without looking one is on {known_of_small:.0%}",
+        f"Below {4 ** int(powers[2])} pixels: FCN-8s {found_of_small:.0%} right, "
+        f"without looking {known_of_small:.0%}",
         xscale="log",
         xticks=4.0**powers,
         xticklabels=4**powers,

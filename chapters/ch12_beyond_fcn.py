@@ -531,7 +531,11 @@ if "deconvnet" in asked:
 
     chapter.figure(
         figures.image_rows(
-            {"unpooled": as_pictures(maps[::2]), "deconvolved": as_pictures(maps[1::2])}, cell=1.5
+            {"unpooled": as_pictures(maps[::2]), "deconvolved": as_pictures(maps[1::2])},
+            "Classes read off near outlines: unpooled {:.2f}, deconvolved {:.2f}".format(
+                *(np.mean(numbers) for numbers in right.values())
+            ),
+            cell=1.5,
         ),
         "inside",
         "A validation picture, and DeconvNet's decoder on it, stages 5 to 1 from left to right, "
