@@ -512,7 +512,7 @@ for net, values in costs.items():
     chapter.empirical(
         f"what the second noise costs the result: {net}",
         measured=float(np.mean(values)),
-        spread=float(np.std(values)),
+        spread=float(np.std(values)) if len(values) > 1 else None,
         expected="above 0; 3.1 lie between the book's training and validation",
         holds=min(values) > 0,
         unit="dB",
@@ -535,7 +535,7 @@ for name, values in list(in_holes.items())[1:]:
     chapter.empirical(
         f"PSNR of the erased pixels: {name}",
         measured=float(np.mean(values)),
-        spread=float(np.std(values)) if is_net else None,
+        spread=float(np.std(values)) if len(values) > 1 else None,
         expected=f"above {best:.2f}, the best of the others"
         if is_net
         else f"above grey, {told_the_hole['grey']:.2f}",
