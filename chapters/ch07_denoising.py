@@ -364,8 +364,8 @@ chapter.figure(
         by_sigma,
         "standard deviation of the noise; pictures go from 0 to 1",
         "gain over the noisy pictures in dB",
-        f"Where there is little noise the nets lose {-by_sigma[any_noise][0]:.1f} and "
-        f"{-by_sigma[one][0]:.1f} dB",
+        f"Gain at a noise of {sigmas[0]}: nets {by_sigma[any_noise][0]:+.1f} and "
+        f"{by_sigma[one][0]:+.1f} dB, linear {by_sigma[told][0]:+.1f} dB",
     ),
     "noise_levels",
     "Gain on the test pictures by the strength of their noise. The nets must draw the picture "
