@@ -328,7 +328,9 @@ changes = ", ".join(
     f"{name} {np.mean(of_loss[name]['all classes']) - mean_iou:+.3f}" for name in mixtures
 )
 chapter.figure(
-    figures.bars_with_ranges(of_loss, "mean IoU", f"After {steps} more steps: {changes}"),
+    figures.bars_with_ranges(
+        of_loss, "mean IoU", f"Change of mean IoU by {steps} more steps:\n{changes}"
+    ),
     "losses",
     "Bars are means, lines reach from the lowest seed to the highest: other orders and variants of "
     "the pictures. All start from one checkpoint; there, mean IoU was "
