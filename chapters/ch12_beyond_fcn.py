@@ -44,7 +44,7 @@ chapter = Chapter(
     data_dir=None,
     models=DEFAULT,
     image_size=(48, 64),
-    epochs=6,
+    epochs=5,
     width=0.125,
     batch_size=8,
     seeds=1,
@@ -134,7 +134,7 @@ FIELDS = {
     "deeplab_v2": 611,
     "dilatednet": 380,
 }
-seen = list(FIELDS) if not settings.quick else ["fcn8s", "segnet"]
+seen = [name for name in asked if name in FIELDS]
 tiny = {name: NETS[name][0]((None, None, 3), 2, width=0.02) for name in seen}
 fields = {name: receptive_field(net, NETS[name][1]).size for name, net in tiny.items()}
 chapter.exact(
@@ -494,7 +494,7 @@ if "deconvnet" in asked:
     inside = keras.Model(
         net.input, [net.get_layer(name).output for pair in stages.values() for name in pair]
     )
-    few = 8 if settings.quick else 24
+    few = 8 if settings.quick else 12
 
     def around(maps):
         """Nine places for each, their channels side by side."""
