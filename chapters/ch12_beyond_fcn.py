@@ -413,8 +413,9 @@ def of(name, what):
 
 # %%
 MEASURES = ("boundary IoU", *SIZES)
+ranked = sorted(asked, key=lambda name: -of(name, "mean IoU").mean())
 rows = []
-for name in sorted(asked, key=lambda name: -of(name, "mean IoU").mean()):
+for name in ranked:
     first, mean = results[name][0], of(name, "mean IoU")
     spread = f" ± {mean.std():.3f}" if len(mean) > 1 else ""
     numbers = f"{first['weights']:,}", first["sees"], f"{first['ms']:.1f}"
@@ -435,7 +436,7 @@ chapter.table(
 chapter.figure(
     figures.bars_with_ranges(
         {
-            what: {name.replace("_", "\n"): of(name, what) for name in asked}
+            what: {name.replace("_", " "): of(name, what) for name in ranked}
             for what in ("mean IoU", "boundary IoU", "small", "large")
         },
         "IoU on validation pictures",

@@ -138,12 +138,16 @@ def bars_with_ranges(measured, ylabel, title):
 
     Args:
         measured: {name of a bar's colour: {name of a group: numbers, one a repetition}}; every
-            colour has the same groups.
+            colour has the same groups. The bars of more than six groups lie, one group below the
+            other.
         ylabel, title: With unit; the finding.
     """
     groups = list(next(iter(measured.values())))
-    figure = Figure(figsize=(4 + 1.1 * len(groups), 3.8), layout="constrained")
+    lying = len(groups) > 6
+    size = (7, 1 + 0.5 * len(groups)) if lying else (4 + 1.1 * len(groups), 3.8)
+    figure = Figure(figsize=size, layout="constrained")
     (axes,) = axes_row(figure, 1)
+    bars, error = (axes.barh, "xerr") if lying else (axes.bar, "yerr")
     width = 0.8 / len(measured)
     for i, (name, of_group) in enumerate(measured.items()):
         x = np.arange(len(groups)) + (i - (len(measured) - 1) / 2) * width
@@ -151,10 +155,14 @@ def bars_with_ranges(measured, ylabel, title):
         means = np.array([n.mean() for n in numbers])
         reach = np.abs([[n.min() for n in numbers], [n.max() for n in numbers]] - means)
         colour = PALETTE[i % len(PALETTE)]
-        reach = reach if reach.any() else None
-        axes.bar(x, means, 0.9 * width, yerr=reach, label=name, color=colour, capsize=4)
-    axes.set(xticks=range(len(groups)), xticklabels=groups, ylabel=ylabel, title=title)
-    axes.grid(axis="y", alpha=0.3)
+        ranges = {error: reach if reach.any() else None}
+        bars(x, means, 0.9 * width, **ranges, label=name, color=colour, capsize=4 - 2 * lying)
+    if lying:
+        axes.set(yticks=range(len(groups)), yticklabels=groups, xlabel=ylabel, title=title)
+        axes.invert_yaxis()
+    else:
+        axes.set(xticks=range(len(groups)), xticklabels=groups, ylabel=ylabel, title=title)
+    axes.grid(axis="x" if lying else "y", alpha=0.3)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 

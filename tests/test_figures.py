@@ -195,3 +195,11 @@ def test_bars_are_means_and_their_lines_reach_from_lowest_to_highest():
         [0, 1],
     ]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["one", "two"]
+
+
+def test_bars_of_many_groups_lie_in_their_order_from_the_top():
+    measured = {"one": {str(i): [i, i + 2] for i in range(7)}}
+    (axes,) = figures.bars_with_ranges(measured, "m", "More is more").axes
+    assert [bar.get_width() for bar in axes.patches] == [1, 2, 3, 4, 5, 6, 7]
+    assert [label.get_text() for label in axes.get_yticklabels()] == list("0123456")
+    assert axes.yaxis_inverted()
