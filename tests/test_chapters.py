@@ -40,6 +40,7 @@ PROMISED = {  # numbers that a chapter must have measured, each with a piece of 
         "reach a pixel, kernel 3, stride 2": [1, 2, 4],
         "reach a pixel, kernel 4, stride 2": [4],
         "rows come out": 5,
+        "rank of the matrix": 4,
         "weights: nearest, bilinear, transposed": [0, 0, 8_224],
     },
     "ch04_unpooling": {
@@ -96,10 +97,12 @@ PROMISED = {  # numbers that a chapter must have measured, each with a piece of 
         "the book's Dice of a perfect prediction": [0.8947, 0.5789, 0.3684, 0.0],
         "kerasseg's Dice of the same predictions": [0.0, 0.0, 0.0, 0.0],
         "called for a right answer and then": 0.5,
+        "calls of a metric's own `__call__`": 0,
         "parameters of the paper's U-Net": 31_030_658,
     },
     "ch12_beyond_fcn": {
-        "receptive fields of": [404, 212],
+        "receptive fields of": [404, 404],
+        "field of DilatedNet's context": [3, 5, 9, 17, 33, 65, 67],
         "bytes of SegNet's positions": 5_283_840,
         "bytes of the maps that were pooled": 84_357_120,
     },
