@@ -228,6 +228,7 @@ def fit(model, loss, targets, epochs=epochs, **arguments):
     steps = -(-len(train) // batch_size)
     schedule = keras.optimizers.schedules.CosineDecay(5e-3 if small else 2e-3, epochs * steps)
     optimizer = keras.optimizers.Adam(schedule)
+    arguments |= {"run_eagerly": True} if settings.quick else {}  # compiling would not pay
     model.compile(optimizer, loss, steps_per_execution=steps if small else 1, **arguments)
     arguments = {"batch_size": batch_size, "epochs": epochs, "verbose": 0 if small else 2}
     model.fit(train, targets, **arguments)

@@ -73,7 +73,7 @@ def arrays(batches, most=None):
     return [np.concatenate(arrays) for arrays in zip(*pairs)]
 
 
-few = 48 if settings.quick else None
+few = 24 if settings.quick else None
 images, labels = arrays(data.validation, few)
 train_images, train_labels = arrays(data.train, few)
 height, width = labels.shape[1:]
@@ -466,7 +466,7 @@ for way, arguments in ways.items():
         net = small_net()
         steps = -(-len(inputs) // settings.batch_size)
         schedule = keras.optimizers.schedules.CosineDecay(5e-3, settings.epochs * steps)
-        net.compile(keras.optimizers.Adam(schedule), CrossEntropy(void))
+        net.compile(keras.optimizers.Adam(schedule), CrossEntropy(void), run_eagerly=settings.quick)
         batches = variants(inputs, seed=settings.seed + seed, **arguments)
         history = net.fit(
             batches, epochs=settings.epochs, steps_per_epoch=steps, shuffle=False, verbose=0

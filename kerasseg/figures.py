@@ -63,11 +63,14 @@ def image_rows(rows, title=None, cell=1.1):
         layout="constrained",
     )
     figure.suptitle(title or "")
-    grid = figure.subplots(len(rows), count, squeeze=False)
-    for axes_of_row, (name, row) in zip(grid, rows.items()):
-        for axes, picture in zip(axes_of_row, row):
-            show(axes, picture)
-        axes_of_row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    gap = 0.06 * height
+    for axes, (name, row) in zip(
+        figure.subplots(len(rows), 1, squeeze=False).ravel(), rows.items()
+    ):
+        for left, picture in zip(np.arange(count) * (width + gap), row):
+            show(axes, picture, extent=(left, left + width, height, 0))
+        axes.set(xlim=(0, count * (width + gap) - gap))  # each picture set it anew
+        axes.set_ylabel(name, rotation=0, ha="right", va="center")
     return figure
 
 
@@ -364,10 +367,10 @@ def axes_row(figure, count):
     return figure.subplots(1, count, squeeze=False)[0]
 
 
-def show(axes, picture):
+def show(axes, picture, **where):
     picture = unit_range(np.asarray(picture))
     if picture.shape[-1] == 1:
         picture = np.repeat(picture, 3, axis=-1)
-    axes.imshow(np.clip(picture, 0, 1), interpolation="nearest")
+    axes.imshow(np.clip(picture, 0, 1), interpolation="nearest", **where)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)

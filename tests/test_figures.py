@@ -76,8 +76,13 @@ def test_image_rows_has_a_row_a_name_and_shows_grey_as_grey():
     rows = {"first": np.full((3, 4, 5, 1), 0.5), "second": np.zeros((3, 4, 5, 3))}
     figure = figures.image_rows(rows, "What they show")
     assert figure.get_suptitle() == "What they show"
-    assert len(figure.axes) == 6
-    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), np.full((4, 5, 3), 0.5))
+    assert [axes.get_ylabel() for axes in figure.axes] == ["first", "second"]
+    images = figure.axes[0].images
+    np.testing.assert_array_equal(images[0].get_array(), np.full((4, 5, 3), 0.5))
+    left, right = np.transpose([image.get_extent()[:2] for image in images])
+    assert len(images) == 3
+    assert (left[1:] > right[:-1]).all()
+    assert figure.axes[0].get_xlim() == (0, right[-1])
 
 
 def test_bars_are_ordered_by_share():

@@ -78,15 +78,25 @@ class Dataset:
         self.ignore_class = source.ignore_class
         self.skipped = source.skipped
         self.num_classes = len(source.class_names)
-        self.train = self._batches(source.splits["train"], training=True)
-        self.validation = self._batches(source.splits["validation"])
-        self.test = self._batches(source.splits["test"]) if "test" in source.splits else None
         self.image_shape = tuple(self.validation.element_spec[0].shape[1:])
         if None in self.image_shape and batch_size > 1:
             raise ValueError(
                 "The pictures differ in size and do not fit into one batch. Pass `image_size`, "
                 f"(height, width), or batch_size=1. Received: batch_size={batch_size}"
             )
+
+    # Each is built when it is first asked for, which takes longer than it seems.
+    @functools.cached_property
+    def train(self):
+        return self._batches(self.source.splits["train"], training=True)
+
+    @functools.cached_property
+    def validation(self):
+        return self._batches(self.source.splits["validation"])
+
+    @functools.cached_property
+    def test(self):
+        return self._batches(self.source.splits["test"]) if "test" in self.source.splits else None
 
     def hold_out(self, fraction=0.1):
         """The training split in two: batches to fit on, and batches to choose a checkpoint on.
