@@ -101,6 +101,6 @@ def test_the_shuffle_buffer_of_a_streamed_set_holds_no_more_bytes_than_allowed(m
         return shuffle(self, data, buffer_size)
 
     monkeypatch.setattr(dataset.Dataset, "_shuffle", remember)
-    data = datasets.load("digits")
+    train = datasets.load("digits").train
     assert asked == [100]
-    assert sum(len(images) for images, _ in data.train) == 1197
+    assert sum(len(images) for images, _ in train) == 1197
