@@ -142,7 +142,9 @@ rows = {
     for name, trip in trips.items()
 }
 chapter.figure(
-    figures.image_rows(rows, cell=2),
+    figures.image_rows(
+        rows, "Max unpooling keeps 1/4, 1/16, 1/64 of the pixels; average unpooling blurs", cell=2
+    ),
     "round_trips",
     "A photograph of 320x440 pixels, then pooled once, twice, three times and unpooled as often.",
 )

@@ -270,7 +270,11 @@ for name, (loss, _) in DISTANCES.items():
     means = {other: float(np.mean(numbers)) for other, numbers in judged[name].items()}
     print(f"trained for {name}:", ", ".join(f"{other} {mean:.4f}" for other, mean in means.items()))
 chapter.figure(
-    figures.image_rows(rows),
+    figures.image_rows(
+        rows,
+        f"Drawn black, where {share_of_black(flat_test):.0%} are: "
+        + ", ".join(f"{name} {np.mean(shares):.0%}" for name, shares in black.items()),
+    ),
     "losses",
     "The same test pictures by three nets that differ in nothing but the loss.",
 )
@@ -324,10 +328,11 @@ chapter.figure(
         test_labels[mapped],
         data.class_names,
         data.colours,
-        f"t-SNE of {len(plane)} test codes, {code_size} numbers each",
+        f"Five neighbours name {accuracy['autoencoder codes']:.0%} of the digits",
     ),
     "codes",
-    "Every point is the code of a test picture; the colour, which the net never saw, is its digit.",
+    f"Every point is the code of a test picture, its {code_size} numbers laid out in the plane by "
+    "t-SNE; the colour, which the net never saw, is its digit.",
 )
 
 # %% [markdown]

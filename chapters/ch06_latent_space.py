@@ -466,7 +466,11 @@ for name in (LINEAR, AE, AE_OWN, VAE):
     kind, where = name.split(", ")
     rows[f"{kind},\n{where}:\n{share:.0%} are digits"] = samples[name, code_sizes[-1]][:10]
 chapter.figure(
-    figures.image_rows(rows),
+    figures.image_rows(
+        rows,
+        f"Random codes that become digits: PCA {percent[LINEAR][-1]:.0f} %, "
+        f"autoencoder {percent[AE_OWN][-1]:.0f} %, VAE {percent[VAE][-1]:.0f} %",
+    ),
     "draws",
     f"Ten pictures each, not chosen: what random codes of {code_sizes[-1]} numbers decode to.",
 )
@@ -567,7 +571,13 @@ for kind in ("autoencoder", "VAE"):
         decoder, (1 - steps[..., 0, 0]) * ends[:1] + steps[..., 0, 0] * ends[1:]
     )
 chapter.figure(
-    figures.image_rows(rows),
+    figures.image_rows(
+        rows,
+        "Halfway, a digit: pixels {:.0%}, autoencoder {:.0%}, VAE {:.0%} of the pairs".format(
+            known["two digits averaged"]["digits"],
+            *(over_seeds(halfway[kind][largest])[0] for kind in ("autoencoder", "VAE")),
+        ),
+    ),
     "interpolation",
     "From a 0 to a 6 in equal steps: through the pixels, and through the codes of the two nets.",
 )

@@ -1,6 +1,7 @@
 """Every picture that the chapters draw. Each function returns a Matplotlib figure."""
 
 import math
+import textwrap
 
 import numpy as np
 from matplotlib.colors import PowerNorm
@@ -47,30 +48,33 @@ def learning_curves(history, names, titles=None, best=None):
     return figure
 
 
-def image_rows(rows, title=None, cell=1.1):
+def image_rows(rows, title="", cell=1.1):
     """Rows of pictures, each with its name at the left.
 
     Args:
         rows: {name: pictures (count, height, width, 1 or 3) in [0, 1]}; equal counts.
-        title: What they show.
+        title: What they show; broken into lines as wide as the figure.
         cell: Inches a picture's height takes.
     """
-    pictures = list(rows.values())
-    count, (height, width) = len(pictures[0]), pictures[0].shape[1:3]
-    lines = 1 + title.count("\n") if title else 0
-    figure = Figure(
-        figsize=(cell * count * width / height + 1.2, cell * len(rows) + 0.3 * lines),
-        layout="constrained",
+    count, height, width = next(iter(rows.values())).shape[:3]
+    inch, gap = cell / height, 0.06 * height  # inches a pixel; pixels
+    tops, lefts = np.arange(len(rows)) * (height + gap), np.arange(count) * (width + gap)
+    down, across = tops[-1] + height, lefts[-1] + width
+    names = 0.15 + 0.085 * max(len(line) for name in rows for line in name.split("\n"))  # inches
+    total_width = names + inch * across
+    title = "\n".join(textwrap.fill(line, int(total_width / 0.1)) for line in title.split("\n"))
+    above = 0.1 + 0.2 * (1 + title.count("\n")) if title else 0  # inches
+    total_height = above + inch * down
+    figure = Figure(figsize=(total_width, total_height))
+    axes = figure.add_axes(
+        (names / total_width, 0, 1 - names / total_width, 1 - above / total_height)
     )
-    figure.suptitle(title or "")
-    gap = 0.06 * height
-    for axes, (name, row) in zip(
-        figure.subplots(len(rows), 1, squeeze=False).ravel(), rows.items()
-    ):
-        for left, picture in zip(np.arange(count) * (width + gap), row):
-            show(axes, picture, extent=(left, left + width, height, 0))
-        axes.set(xlim=(0, count * (width + gap) - gap))  # each picture set it anew
-        axes.set_ylabel(name, rotation=0, ha="right", va="center")
+    for top, row in zip(tops, rows.values()):
+        for left, picture in zip(lefts, row):
+            show(axes, picture, extent=(left, left + width, top + height, top))
+    axes.set(xlim=(0, across), ylim=(down, 0), yticks=tops + height / 2, yticklabels=rows)
+    axes.tick_params(length=0)
+    figure.suptitle(title, y=1 - 0.05 / total_height)
     return figure
 
 

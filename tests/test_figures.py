@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 from kerasseg import figures
 from kerasseg.receptive_fields import effective_receptive_field, receptive_field
@@ -73,16 +75,33 @@ def test_learning_curves_have_training_and_held_out_lines():
 
 
 def test_image_rows_has_a_row_a_name_and_shows_grey_as_grey():
-    rows = {"first": np.full((3, 4, 5, 1), 0.5), "second": np.zeros((3, 4, 5, 3))}
-    figure = figures.image_rows(rows, "What they show")
-    assert figure.get_suptitle() == "What they show"
-    assert [axes.get_ylabel() for axes in figure.axes] == ["first", "second"]
-    images = figure.axes[0].images
-    np.testing.assert_array_equal(images[0].get_array(), np.full((4, 5, 3), 0.5))
-    left, right = np.transpose([image.get_extent()[:2] for image in images])
-    assert len(images) == 3
-    assert (left[1:] > right[:-1]).all()
-    assert figure.axes[0].get_xlim() == (0, right[-1])
+    rows = {"first": np.full((3, 4, 5, 1), 0.5), "the second\nand last": np.zeros((3, 4, 5, 3))}
+    figure = figures.image_rows(rows, "What they show, in more words than fit into one line of it")
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(rows)
+    np.testing.assert_array_equal(axes.images[0].get_array(), np.full((4, 5, 3), 0.5))
+    extents = np.reshape([image.get_extent() for image in axes.images], (2, 3, 4))
+    left, right, bottom, top = np.moveaxis(extents, -1, 0)
+    assert (left[:, 1:] > right[:, :-1]).all()
+    assert (top[1:] > bottom[:-1]).all()
+    np.testing.assert_allclose(
+        (right - left, bottom - top), np.multiply.outer([5, 4], np.ones((2, 3)))
+    )
+    assert not beyond_the_border(figure)
+    pixels = axes.transData.transform([(0, 0), (5, 4)])
+    np.testing.assert_allclose(*np.abs(np.diff(pixels, axis=0)[0]) / (5, 4))  # square
+
+
+def beyond_the_border(figure):
+    """The texts that a saved figure cuts off."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    inside = figure.bbox.padded(1)
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    boxes = [(text, text.get_window_extent(canvas.get_renderer())) for text in texts]
+    return [
+        text for text, box in boxes if not all(map(inside.contains, box.intervalx, box.intervaly))
+    ]
 
 
 def test_bars_are_ordered_by_share():
