@@ -567,9 +567,10 @@ if "deconvnet" in asked:
 # starts from VGG-16's weights; later epochs than the eleventh only overfit. Here is the same
 # experiment, with what is at hand for pretraining: squares of the training pictures around a pixel
 # of each class in turn, and the question which class that is. (`--encoder-weights PATH --width 1`
-# takes those of `keras.applications.VGG16`.) As in the notes, the learning rate stays and the
-# pictures are not varied. The classifier's two epochs cost as many pixels as two of SegNet's; so
-# from scratch it goes on for two epochs more. By default half of the training pictures have to do.
+# takes those of `keras.applications.VGG16`.) Both begin with the same random weights. As in the
+# notes, the learning rate stays and the pictures are not varied. The classifier's two epochs cost
+# as many pixels as two of SegNet's; so from scratch it goes on for two epochs more. By default half
+# of the training pictures have to do.
 
 # %%
 pupils, others = plain.hold_out(0.1 if settings.full else 0.5)
