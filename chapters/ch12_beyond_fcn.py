@@ -414,6 +414,17 @@ def of(name, what):
     return np.array([result[what] for result in results[name]])
 
 
+reloaded = keras.saving.load_model(chapter.output / f"{asked[-1]}.keras")
+of_both = (array(net(images[:2], training=False)) for net in (reloaded, kept[asked[-1]]))
+chapter.exact(
+    f"logits of the reloaded {asked[-1]} differ by",
+    measured=float(np.abs(np.subtract(*of_both)).max()),
+    expected=0.0,
+    tolerance=1e-5,
+    source="saving",
+)
+
+
 # %% [markdown]
 # ## The table
 
@@ -578,7 +589,8 @@ if settings.quick:
     pupils, others = pupils.take(1), others.take(1)
 examiners = others.take(len(selection))
 homework_images, homework_labels = arrays(pupils)
-pretraining = 1 if settings.quick else 2
+given = settings.encoder_weights
+pretraining = 0 if given else 1 if settings.quick else 2
 homework = 1 if settings.quick else 30 if settings.full else 8  # epochs
 
 
@@ -627,8 +639,9 @@ def hand_on_encoder(source, target):
 
 def pretrained(net, seed):
     """The weights of `net`, a SegNet, after its encoder has learned to classify."""
-    if settings.encoder_weights is not None:
-        return segnet(encoder_weights=settings.encoder_weights).get_weights()
+    if given is not None:
+        hand_on_encoder(segnet(encoder_weights=given), net)
+        return net.get_weights()
     teacher.layers[-1].set_weights(untaught)
     hand_on_encoder(net, teacher)
     begin(teacher, teacher.get_weights())
@@ -639,7 +652,8 @@ def pretrained(net, seed):
     return net.get_weights()
 
 
-student = kept["segnet"] if "segnet" in asked else compiled(segnet())
+student = kept.get("segnet") if given is None else None  # given weights want inputs of their own
+student = student or compiled(segnet(encoder_weights=given))
 ways = ("from scratch", "pretrained")
 curves = {what: {name: [] for name in ways} for what in ("val_mean_iou", "val_loss")}
 finished = {name: [] for name in ways}
