@@ -123,6 +123,7 @@ chapter.figure(
     figures.learning_curves(history, ["loss", "mse"], ["binary cross-entropy", "squared error"]),
     "learning_curves",
     "Cross-entropy and squared error per pixel, on training pictures and on held-out ones.",
+    f"Held-out squared error falls to {min(history.history['val_mse']):.4f}",
 )
 
 # %%

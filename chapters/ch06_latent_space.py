@@ -462,7 +462,7 @@ chapter.figure(
 # %%
 rows = {"real test digits": test[rng.permutation(len(test))[:10]]}
 for name in (LINEAR, AE, AE_OWN, VAE):
-    share = results[name][code_sizes[-1]][0]["digits"]
+    share = over_seeds(results[name][code_sizes[-1]], "digits")[0]
     kind, where = name.split(", ")
     rows[f"{kind},\n{where}:\n{share:.0%} are digits"] = samples[name, code_sizes[-1]][:10]
 chapter.figure(

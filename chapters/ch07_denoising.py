@@ -296,6 +296,7 @@ chapter.figure(
     figures.learning_curves(history, ["loss", "psnr"], ["binary cross-entropy", "PSNR in dB"]),
     "learning_curves",
     "The convolutional net: on training pictures with new noise every epoch, and on held-out ones.",
+    f"PSNR of held-out pictures rises to {max(history.history['val_psnr']):.1f} dB",
 )
 for name, values in gains.items():
     print(f"{name:<28}{np.mean(values):>6.2f} dB gained")

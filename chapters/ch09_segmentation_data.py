@@ -88,6 +88,7 @@ chapter.figure(
     "overlay",
     "Two validation pictures, and their label maps laid over them: the first thing to look at, "
     "before anything is trained. Outlines must lie on outlines.",
+    "Pictures and label maps match: outlines lie on outlines",
 )
 
 # %% [markdown]

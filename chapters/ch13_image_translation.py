@@ -89,7 +89,7 @@ def trained(model, data, name, loss="mse", epochs=settings.epochs, change=lambda
     """The epoch that does best on held-out training pictures, as it lies on the disk."""
     fitting, selection = (
         part.map(lambda images, targets: (images, change(targets))).take(most)
-        for part in ((data.train, data.validation) if settings.quick else data.hold_out(0.1))
+        for part in data.hold_out(0.1)
     )
     steps = epochs * len(fitting)
     schedule = keras.optimizers.schedules.CosineDecay(2e-3, steps)

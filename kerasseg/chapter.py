@@ -87,9 +87,14 @@ class Chapter:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def figure(self, figure, name, caption):
-        """Saves a Matplotlib figure as PNG; in a notebook, shows it."""
+    def figure(self, figure, name, caption, title=""):
+        """Saves a Matplotlib figure as PNG; in a notebook, shows it.
+
+        A `title` says above the figure what it shows, where the figure does not yet say so.
+        """
         path = self.output / f"{name}.png"
+        if title:
+            figure.suptitle(title)
         figure.savefig(path, dpi=150)
         self.figures.append((name, caption))
         print(f"\nFigure {path}\n{textwrap.fill(caption, 88)}")

@@ -22,7 +22,7 @@ def learning_curves(history, names, titles=None, best=None):
         history: What `model.fit` returned.
         names: The entries to draw, such as `("loss", "mean_iou")`. One that was not measured on
             held out pictures, such as `"learning_rate"`, has one curve.
-        titles: One for each, the entry's own name by default.
+        titles: What stands at each vertical axis, the entry's own name by default.
         best: The epoch whose model was kept, counted from 1; a dotted line marks it.
     """
     figure = Figure(figsize=(4.5 * len(names), 3.4), layout="constrained")
@@ -36,7 +36,7 @@ def learning_curves(history, names, titles=None, best=None):
             axes.plot(epochs, shown, dot + "-", label="held out")
         else:
             axes.plot(epochs, shown, dot + "-", label=name)
-        axes.set(xlabel="epoch", title=title)
+        axes.set(xlabel="epoch", ylabel=title)
         finite = shown[np.isfinite(shown)]
         if name == "loss" and finite.max(initial=0) > 10 * finite.min(initial=np.inf) > 0:
             axes.set_yscale("log")  # the first epochs would flatten all the others
@@ -52,17 +52,21 @@ def image_rows(rows, title="", cell=1.1):
     """Rows of pictures, each with its name at the left.
 
     Args:
-        rows: {name: pictures (count, height, width, 1 or 3) in [0, 1]}; equal counts.
+        rows: {name: pictures (count, height, width, 1 or 3) in [0, 1]}; equal counts and sizes.
         title: What they show; broken into lines as wide as the figure.
         cell: Inches a picture's height takes.
     """
-    count, height, width = next(iter(rows.values())).shape[:3]
+    shapes = {name: np.shape(row)[:3] for name, row in rows.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"All rows need as many pictures of one size. Received: shapes={shapes}")
+    count, height, width = next(iter(shapes.values()))
     inch, gap = cell / height, 0.06 * height  # inches a pixel; pixels
     tops, lefts = np.arange(len(rows)) * (height + gap), np.arange(count) * (width + gap)
     down, across = tops[-1] + height, lefts[-1] + width
     names = 0.15 + 0.085 * max(len(line) for name in rows for line in name.split("\n"))  # inches
     total_width = names + inch * across
-    title = "\n".join(textwrap.fill(line, int(total_width / 0.1)) for line in title.split("\n"))
+    lines = (title or "").split("\n")
+    title = "\n".join(textwrap.fill(line, int(total_width / 0.1)) for line in lines)
     above = 0.1 + 0.2 * (1 + title.count("\n")) if title else 0  # inches
     total_height = above + inch * down
     figure = Figure(figsize=(total_width, total_height))

@@ -85,7 +85,7 @@ class Dataset:
                 f"(height, width), or batch_size=1. Received: batch_size={batch_size}"
             )
 
-    # Each is built when it is first asked for, which takes longer than it seems.
+    # Built when they are first asked for: each takes a while, and few programs want all.
     @functools.cached_property
     def train(self):
         return self._batches(self.source.splits["train"], training=True)
