@@ -12,7 +12,8 @@
 #
 # By default this runs on drawn street scenes. On photographs:
 # `python chapters/ch13_image_translation.py --dataset camvid --data-dir PATH`. CamVid has no depth
-# maps, so that part is left out there.
+# maps, so that part is left out there. `--full` does this at 180x240 and width 0.5 for 60 epochs,
+# three seeds: hours on a GPU.
 #
 # Takes 2 to 3 minutes on two cores.
 
