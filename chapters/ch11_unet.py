@@ -16,7 +16,8 @@
 # on, nor did it choose a checkpoint or a setting; the mistake is measured below.
 #
 # By default this runs on drawn street scenes. On real ones, and with the other network:
-# `python chapters/ch11_unet.py --dataset camvid --data-dir PATH --image-size 96 128 --model segnet`.
+# `python chapters/ch11_unet.py --dataset camvid --data-dir PATH --image-size 96 128 --model segnet`
+#
 # `--full` does this at 360x480 and full width for 200 epochs: hours on a GPU.
 #
 # Takes 2 to 3 minutes on two cores.
