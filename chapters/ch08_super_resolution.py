@@ -498,7 +498,7 @@ chapter.figure(
         "quarter of the pixels, from flat to steep, and its share of bilinear's error",
         "gain over bilinear upsampling, dB",
         f"The steepest quarter has {share[3]:.0%} of the error; there the sub-pixel net gains "
-        f"{gains[SUB_PIXEL][3]:.1f} dB,\na linear filter {gains['linear filter'][3]:.1f} dB",
+        f"{gains[SUB_PIXEL][3]:.1f} dB, a linear filter {gains['linear filter'][3]:.1f} dB",
         xticks=range(1, 5),
         xticklabels=[f"{k}\n{x:.1%}" for k, x in enumerate(share, 1)],
     ),

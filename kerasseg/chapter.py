@@ -94,7 +94,7 @@ class Chapter:
         """
         path = self.output / f"{name}.png"
         if title:
-            figure.suptitle(title)
+            figure.suptitle(textwrap.fill(title, int(10 * figure.get_figwidth())))
         figure.savefig(path, dpi=150)
         self.figures.append((name, caption))
         print(f"\nFigure {path}\n{textwrap.fill(caption, 88)}")

@@ -65,8 +65,7 @@ def image_rows(rows, title="", cell=1.1):
     down, across = tops[-1] + height, lefts[-1] + width
     names = 0.15 + 0.085 * max(len(line) for name in rows for line in name.split("\n"))  # inches
     total_width = names + inch * across
-    lines = (title or "").split("\n")
-    title = "\n".join(textwrap.fill(line, int(total_width / 0.1)) for line in lines)
+    title = wrapped(title, total_width)
     above = 0.1 + 0.2 * (1 + title.count("\n")) if title else 0  # inches
     total_height = above + inch * down
     figure = Figure(figsize=(total_width, total_height))
@@ -120,7 +119,7 @@ def panels(pictures, outlines=None, title=None, columns=4, cell=2.6, highest=Non
             )
     for axes in grid[len(pictures) :]:
         axes.set_visible(False)
-    figure.suptitle(title)
+    figure.suptitle(wrapped(title, cell * columns))
     return figure
 
 
@@ -137,7 +136,7 @@ def lines(x, curves, xlabel, ylabel, title, **axes_settings):
     (axes,) = axes_row(figure, 1)
     for (name, y), marker, dash in zip(curves.items(), "os^Dv", ("-", "--", "-.", ":", "-")):
         axes.plot(x, y, marker=marker, linestyle=dash, label=name)
-    axes.set(xlabel=xlabel, ylabel=ylabel, title=title, **axes_settings)
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=wrapped(title, 6), **axes_settings)
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend()
@@ -373,6 +372,12 @@ def class_legend(figure, names, colours, void=None):
 
 def axes_row(figure, count):
     return figure.subplots(1, count, squeeze=False)[0]
+
+
+def wrapped(title, inches):
+    """A title in lines of so many inches at most; it may have lines of its own."""
+    lines = (title or "").split("\n")
+    return "\n".join(textwrap.fill(line, int(inches / 0.1)) for line in lines)
 
 
 def show(axes, picture, **where):

@@ -104,6 +104,15 @@ def beyond_the_border(figure):
     ]
 
 
+def test_titles_too_long_for_one_line_are_broken():
+    title = "The steepest quarter has 63 % of the error; there it gains 0.7 dB, a filter 0.6 dB"
+    for figure in (
+        figures.lines([1, 2], {"a": [1, 2]}, "x", "y", title),
+        figures.panels({"one": np.ones((4, 5, 3)), "two": np.ones((4, 5, 3))}, title=title),
+    ):
+        assert not beyond_the_border(figure)
+
+
 def test_bars_are_ordered_by_share():
     figure = figures.per_class_bars([0.1, np.nan, 0.3], [0.2, 0.7, 0.1], "abc", COLOURS)
     left, right = figure.axes
