@@ -377,7 +377,7 @@ def axes_row(figure, count):
 def wrapped(title, inches):
     """A title in lines of so many inches at most; it may have lines of its own."""
     lines = (title or "").split("\n")
-    return "\n".join(textwrap.fill(line, int(inches / 0.1)) for line in lines)
+    return "\n".join(textwrap.fill(line, int(inches / 0.09)) for line in lines)
 
 
 def show(axes, picture, **where):
