@@ -215,10 +215,10 @@ options = {
     "data_dir": settings.data_dir,
     "seed": settings.seed,
 }
-data = datasets.load(settings.dataset, augment=0.5, **options)
-fitting, selection = data.hold_out(0.1)
 plain = datasets.load(settings.dataset, augment=0, **options)
-fitted, _ = plain.hold_out(0.1)  # the pictures of `fitting`, unvaried
+fitted, selection = plain.hold_out(0.1)
+data = plain if settings.quick else datasets.load(settings.dataset, augment=0.5, **options)
+fitting = fitted if settings.quick else data.hold_out(0.1)[0]  # the same pictures, varied
 validation = data.validation
 if settings.quick:
     fitting, selection, fitted, validation = (

@@ -81,10 +81,10 @@ options = {
     "data_dir": settings.data_dir,
     "seed": settings.seed,
 }
-data = datasets.load(settings.dataset, augment=strength, **options)
-fitting, selection = data.hold_out(0.1)
 plain = datasets.load(settings.dataset, augment=0, **options)
-fitted, _ = plain.hold_out(0.1)  # the pictures of `fitting`, as they are
+fitted, selection = plain.hold_out(0.1)
+data = plain if settings.quick else datasets.load(settings.dataset, augment=strength, **options)
+fitting = fitted if settings.quick else data.hold_out(0.1)[0]  # the same pictures, varied
 if settings.quick:
     fitting, fitted = fitting.take(1), fitted.take(1)
 
