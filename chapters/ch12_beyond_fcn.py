@@ -55,7 +55,6 @@ chapter = Chapter(
         "epochs": 1,
         "width": 0.03,
         "image_size": (32, 32),
-        "batch_size": 32,
     },
     full={
         "dataset": "camvid",
@@ -228,13 +227,13 @@ options = {
 }
 plain = datasets.load(settings.dataset, augment=0, **options)
 plain_fitting, selection = plain.hold_out(0.1)
-data = plain if settings.quick else datasets.load(settings.dataset, augment=0.5, **options)
-fitting = plain_fitting if settings.quick else data.hold_out(0.1)[0]  # the same pictures, varied
-validation = data.validation
-if settings.quick:
-    fitting, selection, plain_fitting, validation = (
-        batches.take(1) for batches in (fitting, selection, plain_fitting, validation)
-    )
+validation = plain.validation
+if settings.quick:  # one batch, which shows that it runs and no more
+    data, validation, selection = plain, validation.take(1), selection.take(1)
+    fitting = plain_fitting = selection
+else:
+    data = datasets.load(settings.dataset, augment=0.5, **options)
+    fitting, _ = data.hold_out(0.1)  # the same pictures, varied
 classes, void = data.num_classes, data.ignore_class
 
 
@@ -373,11 +372,13 @@ print("the commonest class of each place:", {k: round(v, 3) for k, v in of_place
 results = {name: [] for name in asked}
 kept = {}  # for what follows
 for name in asked:
-    net = compiled(build(name))
+    net = None
     for seed in range(settings.seeds if name in ("fcn8s", "deconvnet", "segnet") else 1):
         keras.utils.set_random_seed(settings.seed + seed)
         data.epoch = 0  # the same pictures in the same order
-        begin(net, build(name).get_weights())
+        fresh = build(name)
+        net = net or compiled(fresh)
+        begin(net, fresh.get_weights())
         best = keras.callbacks.EarlyStopping(
             "val_mean_iou", mode="max", patience=settings.epochs, restore_best_weights=True
         )
@@ -414,10 +415,10 @@ def of(name, what):
     return np.array([result[what] for result in results[name]])
 
 
-reloaded = keras.saving.load_model(chapter.output / f"{asked[-1]}.keras")
-of_both = (array(net(images[:2], training=False)) for net in (reloaded, kept[asked[-1]]))
+reloaded = keras.saving.load_model(chapter.output / f"{asked[0]}.keras")
+of_both = (array(net(images[:2], training=False)) for net in (reloaded, kept[asked[0]]))
 chapter.exact(
-    f"logits of the reloaded {asked[-1]} differ by",
+    f"logits of the reloaded {asked[0]} differ by",
     measured=float(np.abs(np.subtract(*of_both)).max()),
     expected=0.0,
     tolerance=1e-5,
@@ -437,7 +438,8 @@ for name in ranked:
     spread = f" ± {mean.std():.3f}" if len(mean) > 1 else ""
     numbers = f"{first['weights']:,}", first["sees"], f"{first['ms']:.1f}"
     ious = (f"{np.nanmean(of(name, what)):.3f}" for what in MEASURES)
-    pieces = f"{np.nanmean(of(name, 'pieces')):.2f}"
+    counted = [count for count in of(name, "pieces") if not np.isnan(count)]
+    pieces = f"{np.mean(counted):.2f}" if counted else "none seen"
     epochs = f"{', '.join(map(str, of(name, 'best epoch')))} of {settings.epochs}"
     rows.append((name, *numbers, f"{mean.mean():.3f}{spread}", *ious, pieces, epochs))
 ious = (f"{of_place[what]:.3f}" for what in ("mean IoU", *MEASURES))
