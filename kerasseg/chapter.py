@@ -18,10 +18,20 @@ from kerasseg.files import write_text_whole
 
 OPTIONS = {
     "dataset": "name of the data, as in kerasseg.datasets.load",
-    "data_dir": "folder of the data",
+    "data_dir": "where the data lie, or are downloaded to; those of the default need none",
     "image_size": "height and width in pixels",
     "epochs": "passes over the training pictures",
+    "loss_epochs": "the same, where losses are compared",
     "batch_size": "pictures a step",
+    "width": "the network's filters, as a share of its paper's",
+    "model": "the network",
+    "models": "the networks, by their names and commas between them",
+    "encoder_weights": "VGG-16's: a file, or 'imagenet', which downloads them; else random ones",
+    "code_size": "numbers in a code",
+    "sigma": "standard deviation of the noise; white is 1",
+    "draws": "random codes for each net",
+    "canvases": "large pictures of scattered digits to test on",
+    "seeds": "trainings from different random weights",
     "seed": "of weights, shuffling and augmentation",
     "output": "folder for figures, claims and the model",
 }
@@ -34,8 +44,11 @@ def positive_integer(text):
     return number
 
 
-# What to make of a word for a setting whose default is None or must be positive.
-TYPES = {"epochs": positive_integer, "batch_size": positive_integer, "code_size": positive_integer}
+# These take whole numbers from 1 on; every other setting the type of its default.
+COUNTS = {
+    *("image_size", "epochs", "loss_epochs", "batch_size", "seeds"),
+    *("code_size", "draws", "canvases"),
+}
 
 
 class Chapter:
@@ -168,18 +181,18 @@ def default_output():
 
 def parse_arguments(title, settings, choices):
     """The settings that were given, `quick` and `full` among them."""
-    parser = argparse.ArgumentParser(
-        description=title, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=title)
     for name, default in settings.items():
         many = {"nargs": len(default)} if isinstance(default, tuple) else {}
         example = default[0] if many else default
+        kind = str if example is None else type(example)
+        shown = "" if default is None else f" (default: {default})"
         parser.add_argument(
             f"--{name.replace('_', '-')}",
-            type=TYPES.get(name, str if example is None else type(example)),
+            type=positive_integer if name in COUNTS else kind,
             choices=choices.get(name),
             default=argparse.SUPPRESS,
-            help=f"{OPTIONS.get(name, name)} (default: {default})",
+            help=OPTIONS.get(name, name) + shown,
             **many,
         )
     length = parser.add_mutually_exclusive_group()

@@ -1,15 +1,17 @@
 """Settings, claims and the output folder of a chapter."""
 
+import ast
 import datetime
 import json
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from kerasseg.chapter import Chapter
+from kerasseg.chapter import OPTIONS, Chapter
 
 
 @pytest.fixture
@@ -48,6 +50,26 @@ def test_an_integer_whose_default_is_left_to_the_chapter_is_an_integer(make):
     assert (settings.batch_size, settings.code_size) == (5, 7)
 
 
+def test_help_says_what_each_option_is_and_its_default(make, capsys):
+    with pytest.raises(SystemExit):
+        make("--help", width=0.5)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--width WIDTH the network's filters, as a share of its paper's (default: 0.5)" in text
+    assert "None" not in text
+    assert "False" not in text
+
+
+def test_every_option_of_every_chapter_is_explained():
+    for path in sorted(Path(__file__).parents[1].glob("chapters/ch*.py")):
+        (call,) = (
+            node
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Chapter"
+        )
+        names = {keyword.arg for keyword in call.keywords} - {"quick", "full", "choices"}
+        assert names <= OPTIONS.keys(), path.name
+
+
 @pytest.mark.parametrize("writable", [True, False])
 def test_in_a_folder_without_write_access_the_output_goes_to_the_cache(
     monkeypatch, tmp_path, writable
@@ -60,9 +82,10 @@ def test_in_a_folder_without_write_access_the_output_goes_to_the_cache(
     assert chapter.settings.output == f"{expected}/ch00_test"
 
 
-def test_no_epochs_at_all_are_refused(make, capsys):
+@pytest.mark.parametrize("words", ["--epochs 0", "--image-size 64 0", "--seeds 0"])
+def test_none_at_all_are_refused(make, capsys, words):
     with pytest.raises(SystemExit):
-        make("--epochs", "0")
+        make(*words.split(), seeds=2)
     assert "must be at least 1. Received: 0" in capsys.readouterr().err
 
 
