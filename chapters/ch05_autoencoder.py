@@ -234,7 +234,7 @@ chapter.exact(
 # cross-entropy does not.
 #
 # The code has no ReLU here. With it, numbers of the code die (see the end), in some nets and not in
-# others, and that costs more than the choice of the loss.
+# others, which would blur the comparison.
 
 
 # %%
@@ -274,7 +274,7 @@ for name, (loss, _) in DISTANCES.items():
 chapter.figure(
     figures.image_rows(
         rows,
-        f"Drawn black, where {share_of_black(flat_test):.0%} are: "
+        f"Black pixels: {share_of_black(flat_test):.0%} in the pictures; drawn for "
         + ", ".join(f"{name} {np.mean(shares):.0%}" for name, shares in black.items()),
     ),
     "losses",
@@ -366,30 +366,27 @@ chapter.exact(
     unit="nats",
     source="Gibbs' inequality",
 )
+mean_picture = flat_train.mean(0).clip(1e-7, 1 - 1e-7)
+of_mean = float(
+    -np.mean(flat_test * np.log(mean_picture) + (1 - flat_test) * np.log(1 - mean_picture))
+)
 chapter.empirical(
     "binary cross-entropy per test pixel",
     measured=bce,
-    expected=f"{'above' if small else 'near 0.081, after 60 epochs;'} the floor, {floor:.4f}",
-    holds=bce > floor if small else abs(bce - 0.081) < 0.01,
+    expected=f"below the mean picture's, {of_mean:.4f}" if small else "near 0.081, after 60 epochs",
+    holds=bce < of_mean if small else abs(bce - 0.081) < 0.01,
     unit="nats",
-    source=book,
+    source=f"the mean picture; the floor is {floor:.4f}" if small else book,
 )
 chapter.empirical(
-    f"squared error per test pixel, against PCA of {code_size} numbers",
-    measured=mse,
-    expected=f"below {mse_linear:.5f}",
-    holds=mse < mse_linear,
-    source="PCA, computed here",
-)
-chapter.empirical(
-    "squared error less than PCA's by",
+    "share of PCA's squared error that the Dense autoencoder saves",
     measured=1 - mse / mse_linear,
     expected="above 0.3",
     holds=mse < 0.7 * mse_linear,
     source="one training",
 )
 chapter.empirical(
-    "squared error less than PCA's by, with convolutions",
+    "share of PCA's squared error that convolutions save",
     measured=1 - mse_convolutional / mse_linear,
     expected="above 0.3",
     holds=mse_convolutional < 0.7 * mse_linear,
@@ -398,7 +395,8 @@ chapter.empirical(
 chapter.empirical(
     f"squared error per test pixel, with {convolutional.count_params():,} weights of convolutions",
     measured=mse_convolutional,
-    expected=f"below {mse:.5f}, the Dense autoencoder's with {model.count_params():,} weights",
+    expected=f"below {mse:.5f}, the Dense autoencoder's with {model.count_params():,} weights "
+    f"(PCA: {mse_linear:.5f})",
     holds=mse_convolutional < mse,
     source="one training of each",
 )
