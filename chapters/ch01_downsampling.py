@@ -126,14 +126,14 @@ chapter.exact(
 one = kernel[:, :, 0, 0]
 by_hand, _ = convolve(x[..., :1], one[:, :, None, None])
 chapter.exact(
-    "the loop is SciPy's correlation, but for",
+    "the loop differs from SciPy's correlation by",
     measured=largest(by_hand[..., 0] - correlate2d(x[..., 0], one, "valid")),
     expected=0.0,
     tolerance=1e-4,
     source="SciPy",
 )
 chapter.exact(
-    "and its convolution of the kernel turned round, but for",
+    "the loop differs from SciPy's convolution with the kernel turned round by",
     measured=largest(by_hand[..., 0] - convolve2d(x[..., 0], one[::-1, ::-1], "valid")),
     expected=0.0,
     tolerance=1e-4,
@@ -167,13 +167,13 @@ at_the_end, around = (
     for rows in ((0, 1), (1, 1))
 )
 chapter.exact(
-    "stride 2 and padding same on 8 rows: zeros at the end alone give the same but for",
+    "stride 2 on 8 rows: padding same differs from zeros at the end alone by",
     measured=largest(same - at_the_end),
     expected=0.0,
     source="Keras",
 )
 chapter.empirical(
-    "and zeros on both sides, as in PyTorch's padding=1, but for",
+    "stride 2 on 8 rows: padding same differs from zeros on both sides (PyTorch's padding=1) by",
     measured=largest(same - around),
     expected="not 0",
     holds=largest(same - around) > 0.1,
@@ -277,7 +277,7 @@ chapter.figure(
         cell=4,
     ),
     "pooling",
-    "256x384 pixels as 32x48. Taking every eighth pixel keeps single pixels at random; max pooling "
+    "256x384 pixels as 32x48. Every eighth pixel is whichever happens to lie there; max pooling "
     "lightens the picture and fattens bright lines; average pooling keeps the tone of every area.",
 )
 
@@ -305,12 +305,13 @@ chapter.exact(
 # better. Tried: photographs are made four times smaller, then enlarged by bilinear interpolation,
 # and the 64 weights of the first step shall lose as little as possible. Both steps are linear, so
 # no descent is needed: least squares finds the best weights. They are fitted to the right half of
-# two photographs; the left half is scored.
+# two photographs; the left half is scored. (Every fourth pixel lies half a pixel beside the middle
+# of its sixteen, where no pixel is. That is a part of what it loses.)
 
 # %%
 ones = np.full((4, 4, 1, 1), 1 / 16, "float32")
 chapter.exact(
-    "a 4x4 convolution of stride 4 with weights 1/16 is average pooling, but for",
+    "a 4x4 convolution of stride 4 with weights 1/16 differs from average pooling by",
     measured=largest(array(ops.conv(grey, ones, 4)) - array(layers.AveragePooling2D(4)(grey))),
     expected=0.0,
     tolerance=1e-5,
@@ -422,8 +423,8 @@ for k, rate, expected in (
 # %% [markdown]
 # ## Sparse features, dense features
 #
-# The notes' picture from DeepLab: above, the photograph is made half as large, convolved with a
-# kernel of 7 and enlarged again; below, the same kernel at rate 2 runs over the whole photograph.
+# The notes' picture from DeepLab: above, every second pixel of the photograph is taken, convolved
+# with a kernel of 7 and enlarged again; below, the same kernel at rate 2 runs over the whole of it.
 # The notes explain the difference by the receptive field. But both see 13x13 pixels of the
 # photograph, and through the same 49 of them: where the sparse map has a value, the dense one has
 # the very same. It has three more for each of them, which the sparse one must invent.
@@ -436,7 +437,10 @@ kernel /= np.abs(kernel).sum()
 whole = temple[None]
 sparse = array(ops.conv(whole[:, ::2, ::2], kernel, padding="same"))
 dense = array(ops.conv(whole, kernel, padding="same", dilation_rate=2))
-enlarged = array(BilinearUpsampling2D(2)(sparse))
+known = np.zeros_like(dense)
+known[:, ::2, ::2] = sparse
+tent = np.outer((0.5, 1, 0.5), (0.5, 1, 0.5)).astype("float32")  # in between: neighbours' means
+enlarged = array(ops.conv(known, tent[:, :, None, None], padding="same"))
 inside = slice(8, -8)  # the border has other zeros around it
 invented = np.ones(whole.shape[1:3], bool)
 invented[::2, ::2] = False
@@ -462,7 +466,7 @@ chapter.exact(
     source="closed form",
 )
 chapter.exact(
-    "values of the sparse map, of the dense map's",
+    "values of the sparse map, as a share of the dense map's",
     measured=sparse.size / dense.size,
     expected=0.25,
     source="closed form",
@@ -477,17 +481,15 @@ chapter.empirical(
 
 
 def signed(feature):
-    return 0.5 + 0.5 * feature / np.abs(dense).max()
+    return np.clip(0.5 + 0.5 * feature / np.quantile(np.abs(dense), 0.99), 0, 1)
 
 
-known = np.zeros_like(dense[0])
-known[::2, ::2] = sparse[0]
 crop = (slice(96, 160), slice(24, 120))
 chapter.figure(
     figures.panels(
         {
             "the picture": temple[crop],
-            "halved and convolved: a value at 1 of 4 pixels": signed(known)[crop],
+            "halved and convolved: a value at 1 of 4 pixels": signed(known[0])[crop],
             "the same, enlarged": signed(enlarged[0])[crop],
             "atrous, rate 2: a value at every pixel": signed(dense[0])[crop],
         },
@@ -523,7 +525,7 @@ chapter.exact(
 # Three 3x3 convolutions have 27 weights. One behind another at rate 1 they see 7 pixels a side; at
 # rates 1, 2, 4 they see 15, all of them. At rates 2, 2, 2 they should see 13, but every tap lies an
 # even number of pixels from the middle: of 169 pixels they touch 49. This is gridding. The map
-# below counts on how many ways a pixel reaches the unit in the middle; it is the gradient of a net
+# below counts in how many ways a pixel reaches the unit in the middle; it is the gradient of a net
 # whose weights are all one.
 
 # %%
@@ -689,7 +691,7 @@ chapter.exact(
 # ## What a unit really looks at
 #
 # Ten 3x3 convolutions see 21x21 pixels. But a pixel in the corner reaches the unit in the middle on
-# one way, a pixel in the middle on millions. The *effective* receptive field is the gradient: how
+# one way, a pixel in the middle in millions. The *effective* receptive field is the gradient: how
 # much the unit changes with each pixel. Its size is taken here as the smallest number of pixels
 # that hold 95 % of it, and its side as the root of that number.
 #
