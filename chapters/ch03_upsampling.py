@@ -476,7 +476,7 @@ least = min(share for name in list(DECODERS)[:2] for share in energy[name]["afte
 chapter.empirical(
     "checkerboard's share of the error, bilinear interpolation",
     measured=checkerboard(interpolated - test[1]),
-    expected=f"near 0 and below {least:.2g}, the least of the transposed convolutions: it makes none",
+    expected=f"near 0: it makes no grid; below {least:.2g}, the least of the transposed ones",
     holds=checkerboard(interpolated - test[1]) < least,
     source="the measure itself, judged",
 )

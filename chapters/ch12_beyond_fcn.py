@@ -29,6 +29,7 @@ from scipy import ndimage
 
 from kerasseg import datasets, figures, models, receptive_field
 from kerasseg.chapter import Chapter
+from kerasseg.layers import MaxUnpooling2D
 from kerasseg.losses import CrossEntropy, class_frequencies
 from kerasseg.metrics import BoundaryIoU, MeanIoU
 
@@ -79,9 +80,9 @@ def array(tensor):
 #
 # Each is the paper's, `width` times as many filters. Two are there to answer a question of the
 # notes. *U-Net added* puts sums where U-Net puts maps side by side: is it the skip that matters, or
-# the concatenation? *DeepLab v1 unpooled* leaves out the two poolings of stride 1, which blur and
-# shrink nothing: that was DilatedNet's first step. (DilatedNet stands here without its context
-# module, which its paper trains afterwards, with smaller steps.)
+# the concatenation? *DeepLab v1 unpooled* leaves out the two poolings of stride 1, which shrink
+# nothing and only blur: that was DilatedNet's first step. (DilatedNet stands here without its
+# context module, which its paper trains afterwards, with smaller steps.)
 
 
 # %%
@@ -152,7 +153,8 @@ chapter.exact(
 
 # %% [markdown]
 # DilatedNet's context module is seven layers of 3x3 on the scores, with the rates 1, 1, 2, 4, 8, 16
-# and 1. No layer has more weights than the others, yet the field doubles from one to the next.
+# and 1. No layer has more weights than the others, yet the field nearly doubles from one to the
+# next, up to the sixth; the last, of rate 1, adds two.
 
 # %%
 with_context = models.dilatednet((None, None, 3), 2, width=0.02)
@@ -459,7 +461,9 @@ chapter.figure(
             for what in ("mean IoU", "boundary IoU", "small", "large")
         },
         "IoU on validation pictures",
-        "Small things are the hard ones",
+        f"Mean IoU from {of(ranked[-1], 'mean IoU').mean():.2f} to "
+        f"{of(ranked[0], 'mean IoU').mean():.2f}; on small things at most "
+        f"{max(of(name, 'small').mean() for name in ranked):.2f}",
     ),
     "scores",
     f"All nets after {settings.epochs} epochs at width {settings.width}. Mean and boundary IoU are "
@@ -499,11 +503,36 @@ if {"fcn8s", "deconvnet"} <= set(asked):
 # coarsest stage to the finest. And measure: from 3x3 places of each map, enlarged to the picture, a
 # linear classifier (least squares, fitted on training pictures) says the class of every pixel. How
 # often is it right near an outline, the mean over the classes? (From one place it could not be
-# told: three quarters of an unpooled map are zero.)
+# told: three quarters of an unpooled map are zero.) The deconvolved map comes later and has been
+# trained to be read, so this alone decides nothing. Hence the counter-test: the same net unpools
+# with its positions forgotten, every maximum in the first place of its window. What its outlines
+# lose is what the positions gave.
+
 
 # %%
+class ForgetfulUnpooling(MaxUnpooling2D):
+    def call(self, values, argmax, like=None):
+        return super().call(values, ops.zeros_like(argmax), like)
+
+
 if "deconvnet" in asked:
     net = kept["deconvnet"]
+    forgetful = replaced(
+        lambda: net,
+        lambda layer: isinstance(layer, MaxUnpooling2D),
+        lambda layer: ForgetfulUnpooling.from_config(layer.get_config()),
+    )()
+    forgetful.set_weights(net.get_weights())
+    with_positions = scores(kept["deconvnet", settings.seeds - 1])
+    without = scores(probabilities(forgetful))
+    for what, measured, left in zip(("mean IoU", "boundary IoU"), with_positions, without):
+        chapter.empirical(
+            f"{what} of deconvnet that is lost when its positions are forgotten",
+            measured=measured - left,
+            expected=f"above 0; it has {measured:.3f}",
+            holds=measured > left,
+            source=f"{notes}: unpooling catches the outline",
+        )
     stages = {
         5: ("decoder5_unpool", "decoder5_deconv3_relu"),
         4: ("decoder4_unpool", "decoder4_deconv3_relu"),
@@ -690,7 +719,8 @@ chapter.figure(
         },
         "epoch, the classifier's included",
         "mean IoU on held-out pictures",
-        f"At equal cost, pretraining gains {gains.mean():+.3f} on validation pictures",
+        f"At equal cost, pretraining gains {gains.mean():+.3f} ± {gains.std():.3f} on "
+        "validation pictures",
     ),
     "homework",
     "Mean of the seeds. The classifier saw squares of the same training pictures, which teach an "
@@ -719,18 +749,22 @@ turns = {
     what: [int(best(curve)) + 1 for curve in curves[what]["pretrained"]]
     for what, best in (("val_mean_iou", np.argmax), ("val_loss", np.argmin))
 }
-chapter.empirical(
-    f"epoch of {homework} after which held-out mean IoU (loss) of the pretrained SegNet turns",
-    measured=f"{turns['val_mean_iou']} ({turns['val_loss']})",
-    expected="11",
-    holds=max(turns["val_mean_iou"]) < homework,
-    source=f"{notes}, homework; here the last epoch means that it has not turned yet",
-)
+if homework > 11:
+    chapter.empirical(
+        f"epoch of {homework} after which held-out mean IoU (loss) of the pretrained SegNet turns",
+        measured=f"{turns['val_mean_iou']} ({turns['val_loss']})",
+        expected=f"before {homework}, in the notes 11",
+        holds=max(turns["val_mean_iou"]) < homework,
+        source=f"{notes}, homework; {homework} means that it has not turned yet",
+    )
+else:
+    print(f"best epochs by mean IoU and by loss: {turns}, too few to see the notes' turn at 11")
 COMPARED = (
     ("segnet", "deconvnet", "mean IoU", "above 0, with fewer weights"),
     ("unet", "unet_added", "mean IoU", "above 0: U-Net and FC-DenseNet concatenate"),
     ("deeplab_v1_unpooled", "deeplab_v1", "mean IoU", "above 0: DilatedNet drops the poolings"),
     ("deconvnet", "fcn8s", "boundary IoU", "above 0: FCN's edges are rough"),
+    ("fcn8s", "unet", "pieces", "above 0: FCN breaks up large things"),
     ("segnet", "deconvnet", "ms", "below 0: SegNet is for speed"),
 )
 for name, other, what, expected in COMPARED:
@@ -755,20 +789,14 @@ for name in asked:
         holds=bool(of(name, "mean IoU").min() > of_place["mean IoU"]),
         source=f"{results[name][0]['weights']:,} weights, best epoch {of(name, 'best epoch')}",
     )
-    if not np.isnan(of(name, "small")).any():
-        chapter.empirical(
-            f"IoU of {name} on small things",
-            measured=float(of(name, "small").mean()),
-            expected=f"below that on large ones, {of(name, 'large').mean():.3f}",
-            holds=bool(of(name, "small").mean() < of(name, "large").mean()),
-            source=f"{notes}: small things are lost",
-        )
-    if not np.isnan(of(name, "pieces")).any():
-        chapter.empirical(
-            f"pieces in which {name} sees a large thing",
-            measured=float(of(name, "pieces").mean()),
-            expected="above 1",
-            holds=bool(of(name, "pieces").min() > 1),
-            source=f"{notes}: large things are broken up",
-        )
+if "fcn8s" in asked:
+    blind = of_place["small"]
+    chapter.empirical(
+        "IoU of fcn8s on small things",
+        measured=float(of("fcn8s", "small").mean()),
+        spread=float(of("fcn8s", "small").std()) or None,
+        expected=f"within 0.05 of {blind:.3f}, the commonest class of the place: it loses them",
+        holds=bool(of("fcn8s", "small").mean() < blind + 0.05),
+        source=f"{notes}; on large things {of('fcn8s', 'large').mean():.3f}",
+    )
 chapter.finish()

@@ -81,7 +81,7 @@ def image_rows(rows, title="", cell=1.1):
     return figure
 
 
-def panels(pictures, outlines=None, title=None, columns=4, cell=2.6, highest=None):
+def panels(pictures, outlines=None, title=None, columns=4, cell=2.6, highest=None, scale=None):
     """Pictures and maps, each with its own title, with rectangles drawn on them.
 
     Args:
@@ -94,6 +94,7 @@ def panels(pictures, outlines=None, title=None, columns=4, cell=2.6, highest=Non
         columns: Panels a row.
         cell: Inches a panel's width takes.
         highest: The number that is darkest on every map; `None` for each map's own largest.
+        scale: {number: text}, what stands beside a colour bar of the maps; needs `highest`.
     """
     rows = -(-len(pictures) // columns)
     columns = min(columns, len(pictures))
@@ -105,7 +106,8 @@ def panels(pictures, outlines=None, title=None, columns=4, cell=2.6, highest=Non
         if np.ndim(picture) == 2:
             above = np.ma.masked_equal(picture, 0)
             top = np.max(picture) if highest is None else highest
-            axes.imshow(above, cmap="Blues", vmin=-0.2 * top, vmax=top, interpolation="nearest")
+            blues = {"cmap": "Blues", "vmin": -0.2 * top, "vmax": top}
+            drawn = axes.imshow(above, interpolation="nearest", **blues)
             axes.set(xticks=[], yticks=[])
         else:
             show(axes, picture)
@@ -119,6 +121,9 @@ def panels(pictures, outlines=None, title=None, columns=4, cell=2.6, highest=Non
             )
     for axes in grid[len(pictures) :]:
         axes.set_visible(False)
+    if scale:
+        bar = figure.colorbar(drawn, ax=list(grid), shrink=0.5, ticks=list(scale))
+        bar.ax.set(yticklabels=scale.values(), ylim=(min(scale), max(scale)))
     figure.suptitle(wrapped(title, cell * columns))
     return figure
 
@@ -377,7 +382,8 @@ def axes_row(figure, count):
 def wrapped(title, inches):
     """A title in lines of so many inches at most; it may have lines of its own."""
     lines = (title or "").split("\n")
-    return "\n".join(textwrap.fill(line, int(inches / 0.09)) for line in lines)
+    width = int(inches / 0.09)
+    return "\n".join(textwrap.fill(line, width, break_on_hyphens=False) for line in lines)
 
 
 def show(axes, picture, **where):
