@@ -140,8 +140,8 @@ chapter.exact(
 # ## Enlarging scores, by hand
 #
 # A transposed convolution of stride `f` adds every score to a neighbourhood of `2 f` x `2 f`
-# pixels, weighted by its kernel. If the kernel is a pyramid, this is bilinear upsampling. FCN starts
-# with it, and keeps it in the last step. The rest of the decoder is addition.
+# pixels, weighted by its kernel. If the kernel is a pyramid, this is bilinear upsampling. FCN
+# starts with it, and keeps it in the last step. The rest of the decoder is addition.
 
 
 # %%
