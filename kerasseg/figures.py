@@ -96,6 +96,8 @@ def panels(pictures, outlines=None, title=None, columns=4, cell=2.6, highest=Non
         highest: The number that is darkest on every map; `None` for each map's own largest.
         scale: {number: text}, what stands beside a colour bar of the maps; needs `highest`.
     """
+    if scale and highest is None:
+        raise ValueError(f"A scale for all maps needs `highest`. Received: scale={scale}")
     rows = -(-len(pictures) // columns)
     columns = min(columns, len(pictures))
     tallest = max(len(picture) / np.shape(picture)[1] for picture in pictures.values())

@@ -207,6 +207,20 @@ def test_panels_hide_the_places_that_are_left_over():
     assert [axes.get_visible() for axes in figure.axes] == [True, True, True, False]
 
 
+def test_one_scale_stands_beside_all_maps_and_needs_their_common_highest_number():
+    maps = {"one": np.array([[0.0, 1, 4]]), "two": np.array([[2.0, 2, 2]])}
+    scale = {1: "one metre", 5: "five"}
+    bar = figures.panels(maps, columns=1, highest=8, scale=scale).axes[-1]
+    assert [text.get_text() for text in bar.get_yticklabels()] == ["one metre", "five"]
+    assert bar.get_ylim() == (1, 5)
+    with pytest.raises(ValueError, match="needs `highest`"):
+        figures.panels(maps, scale=scale)
+
+
+def test_a_wrapped_title_breaks_between_words_alone_and_keeps_its_own_lines():
+    assert figures.wrapped("The sub-pixel net\nwins", 0.9) == "The\nsub-pixel\nnet\nwins"
+
+
 def test_lines_differ_in_marker_and_dash_as_well_as_in_colour():
     curves = {"one": [1, 2], "two": [2, 4], "three": [3, 9]}
     (axes,) = figures.lines([1, 2], curves, "n", "size", "It grows", xscale="log").axes
