@@ -438,8 +438,8 @@ chapter.exact(
 chapter.figure(
     figures.image_rows(
         enlargements,
-        "The checkerboard's share of the error: "
-        + ", ".join(f"{np.mean(energy[name]['after']):.1%}" for name in DECODERS),
+        "The checkerboard's share of the error: {:.1%} and {:.1%} with transposed convolutions, "
+        "{:.1%} without".format(*(np.mean(energy[name]["after"]) for name in DECODERS)),
         cell=1.6,
     ),
     "decoders",
