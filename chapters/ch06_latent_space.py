@@ -640,7 +640,7 @@ chapter.exact(
 # digits. On the 8x8 digits, most of what fails lies near enough to a real one, but the classifier
 # is not sure of it (the lines above say which judge refuses how many). And there order pays only
 # where there is room: with two numbers the autoencoder fills the plane with digits by itself, with
-# eight it leaves holes. On MNIST eight epochs are few: of no net do more than a quarter of the codes
+# eight it leaves holes. On MNIST eight epochs are few: of no net do more than 26 % of the codes
 # become digits, and the autoencoder's fair draws are as good as the VAE's.
 
 # %%
