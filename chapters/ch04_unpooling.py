@@ -13,7 +13,7 @@
 # By default this runs on scikit-learn's 8x8 digits. `--full` trains the autoencoders on MNIST
 # (`--data-dir PATH`) for 20 epochs, three of each kind: a GPU, or a night on two cores.
 #
-# Takes 1 to 2 minutes on two cores.
+# Takes 2 to 3 minutes on two cores.
 
 # %%
 import keras

@@ -517,11 +517,12 @@ class ForgetfulUnpooling(MaxUnpooling2D):
 
 if "deconvnet" in asked:
     net = kept["deconvnet"]
-    forgetful = replaced(
+    forgetting = replaced(
         lambda: net,
         lambda layer: isinstance(layer, MaxUnpooling2D),
         lambda layer: ForgetfulUnpooling.from_config(layer.get_config()),
-    )()
+    )
+    forgetful = compiled(forgetting())
     forgetful.set_weights(net.get_weights())
     with_positions = scores(kept["deconvnet", settings.seeds - 1])
     without = scores(probabilities(forgetful))
