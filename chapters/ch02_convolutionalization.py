@@ -338,14 +338,14 @@ for by in (0, window // 8, window // 4):
     accuracies[by] = accuracy_on(shifted)
 cut_off = test[0].copy()
 cut_off[:, :, -(window // 4) :] = 0
-in_place = accuracy_on(cut_off)
+without_columns = accuracy_on(cut_off)
 print("accuracy of the Dense classifier by shift in pixels:", accuracies)
 chapter.empirical(
     f"accuracy on digits {window // 4} of {window} pixels off, the rest outside the window",
     measured=accuracies[window // 4],
-    expected=f"far below {accuracies[0]:.3f}, and {in_place:.3f} with the same columns black and "
+    expected=f"far below {accuracies[0]:.3f}, and {without_columns:.3f} with the same columns black and "
     "nothing moved: Dense knows places, it does not share them",
-    holds=accuracies[window // 4] < in_place - 0.1,
+    holds=accuracies[window // 4] < without_columns - 0.1,
     source="notes say that Dense loses the place; corrected",
 )
 
@@ -360,9 +360,9 @@ chapter.empirical(
 #
 # The remedy is an eleventh class: windows of training canvases more than a quarter of the window
 # away from every digit's place. Both nets see the same windows of digits; one sees these, too. And
-# a baseline that needs no net: the mean picture of each digit,
-# laid over every window, correlated (Pearson). On a black canvas this is a strong rival, and the
-# table shows how narrow the net's lead is.
+# a baseline that needs no net: the mean picture of each digit, laid over every window, correlated
+# (Pearson). On a black canvas this is a strong rival, and the table shows how narrow the net's lead
+# is.
 
 
 # %%
@@ -429,11 +429,11 @@ seeds = (0,) if settings.quick else (0, 1, 2)
 scores = {"plain classifier": [], "with a class for nothing": []}
 for seed in seeds:
     keras.utils.set_random_seed(settings.seed + seed)
-    shown, classes = crops(*train, (8 if small else 1) * len(train[0]), rng)
+    seen, classes = crops(*train, (8 if small else 1) * len(train[0]), rng)
     of_digits = classes < 10
     plain, careful = classifier(), classifier(11)
-    fit(plain, shown[of_digits], classes[of_digits])
-    fit(careful, shown, classes)
+    fit(plain, seen[of_digits], classes[of_digits])
+    fit(careful, seen, classes)
     maps = {}
     for name, net in zip(scores, (plain, careful)):
         heat_map = models.convolutionalize(net, name="heat_map")
