@@ -338,14 +338,14 @@ for by in (0, window // 8, window // 4):
     accuracies[by] = accuracy_on(shifted)
 cut_off = test[0].copy()
 cut_off[:, :, -(window // 4) :] = 0
-without_columns = accuracy_on(cut_off)
+when_cut = accuracy_on(cut_off)
 print("accuracy of the Dense classifier by shift in pixels:", accuracies)
 chapter.empirical(
     f"accuracy on digits {window // 4} of {window} pixels off, the rest outside the window",
     measured=accuracies[window // 4],
-    expected=f"far below {accuracies[0]:.3f}, and {without_columns:.3f} with the same columns black and "
+    expected=f"far below {accuracies[0]:.3f}, and {when_cut:.3f} with the same columns black and "
     "nothing moved: Dense knows places, it does not share them",
-    holds=accuracies[window // 4] < without_columns - 0.1,
+    holds=accuracies[window // 4] < when_cut - 0.1,
     source="notes say that Dense loses the place; corrected",
 )
 
