@@ -25,9 +25,9 @@ from scipy.signal import convolve2d, correlate2d
 from sklearn.datasets import load_sample_image
 
 from kerasseg import figures
+from kerasseg.anatomy.receptive_fields import effective_receptive_field, receptive_field
 from kerasseg.chapter import Chapter
 from kerasseg.layers import AtrousConv2D, BilinearUpsampling2D
-from kerasseg.receptive_fields import effective_receptive_field, receptive_field
 
 chapter = Chapter(
     "ch01_downsampling",

@@ -23,8 +23,8 @@ import numpy as np
 from keras import layers, ops
 
 from kerasseg import datasets, figures, models
+from kerasseg.anatomy.receptive_fields import receptive_field
 from kerasseg.chapter import Chapter
-from kerasseg.receptive_fields import receptive_field
 
 chapter = Chapter(
     "ch02_convolutionalization",

@@ -29,9 +29,9 @@ from scipy import ndimage
 
 from kerasseg import datasets, figures, models
 from kerasseg.chapter import Chapter
+from kerasseg.inference.postprocessing import dense_crf, watershed_instances
 from kerasseg.losses import CrossEntropy, CrossEntropyDice, Dice, class_frequencies
 from kerasseg.metrics import BoundaryIoU, MeanIoU, PixelAccuracy
-from kerasseg.postprocessing import dense_crf, watershed_instances
 
 chapter = Chapter(
     "ch11_unet",

@@ -8,19 +8,24 @@ Matplotlib or scikit-learn loads on first use.
 import importlib
 
 from kerasseg import initializers, layers, losses, metrics, models
-from kerasseg.prediction import predict_image
+from kerasseg.inference import predict_image
 from kerasseg.version import __version__
 
-LOADED_ON_FIRST_USE = (
-    *("chapter", "checks", "cli", "datasets", "distribution", "evaluation", "export"),
-    *("figures", "postprocessing", "report", "training"),
-)
-FUNCTIONS = {
-    "check_batch": "checks",
-    "check_dataset": "checks",
-    "effective_receptive_field": "receptive_fields",
-    "load_torch_weights": "torch_weights",
-    "receptive_field": "receptive_fields",
+LOADED_ON_FIRST_USE = ("anatomy", "chapter", "cli", "datasets", "figures", "inference", "training")
+ELSEWHERE = {
+    "check_batch": "kerasseg.datasets.doctor",
+    "check_dataset": "kerasseg.datasets.doctor",
+    "effective_receptive_field": "kerasseg.anatomy",
+    "load_torch_weights": "kerasseg.anatomy",
+    "receptive_field": "kerasseg.anatomy",
+}
+EARLIER_NAMES = {  # of modules, which lie in packages now
+    "checks": "kerasseg.datasets.doctor",
+    "distribution": "kerasseg.training.devices",
+    "evaluation": "kerasseg.training.evaluation",
+    "export": "kerasseg.inference.export",
+    "postprocessing": "kerasseg.inference.postprocessing",
+    "report": "kerasseg.training.report",
 }
 __all__ = [
     "__version__",
@@ -31,15 +36,17 @@ __all__ = [
     "models",
     "predict_image",
     *LOADED_ON_FIRST_USE,
-    *FUNCTIONS,
+    *ELSEWHERE,
 ]
 
 
 def __getattr__(name):
     if name in LOADED_ON_FIRST_USE:
         return importlib.import_module(f"kerasseg.{name}")
-    if name in FUNCTIONS:
-        return getattr(importlib.import_module(f"kerasseg.{FUNCTIONS[name]}"), name)
+    if name in ELSEWHERE:
+        return getattr(importlib.import_module(ELSEWHERE[name]), name)
+    if name in EARLIER_NAMES:
+        return importlib.import_module(EARLIER_NAMES[name])
     raise AttributeError(f"module 'kerasseg' has no attribute {name!r}")
 
 

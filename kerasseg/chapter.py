@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import SimpleNamespace
 
-from kerasseg.files import write_text_whole
+from kerasseg.training.files import write_text_whole
 
 OPTIONS = {
     "dataset": "name of the data, as in kerasseg.datasets.load",

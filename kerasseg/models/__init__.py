@@ -1,13 +1,13 @@
 """The networks, one architecture a file, in the order of their history."""
 
+from kerasseg.anatomy.classes import classes_of, with_classes
+from kerasseg.anatomy.convolutionalization import convolutionalize
 from kerasseg.models.autoencoders import (
     conv_autoencoder,
     dense_autoencoder,
     split_autoencoder,
     vae,
 )
-from kerasseg.models.classes import classes_of, with_classes
-from kerasseg.models.convolutionalization import convolutionalize
 from kerasseg.models.deconvnets import deconvnet
 from kerasseg.models.deeplab1 import deeplab_v1
 from kerasseg.models.deeplab2 import deeplab_v2

@@ -9,19 +9,12 @@ from numbers import Integral, Real
 import keras
 from keras import activations, layers
 
+from kerasseg.anatomy.graphs import ALONG_LAST_AXIS
 from kerasseg.layers import (
     AtrousConv2D,
     BilinearUpsampling2D,
     CenterCropLike,
     FusedBatchNormalization,
-)
-
-# Activations that mix the numbers of the last axis, which is not that of the channels everywhere.
-ALONG_LAST_AXIS = (
-    activations.glu,
-    activations.log_softmax,
-    activations.softmax,
-    activations.sparsemax,
 )
 
 

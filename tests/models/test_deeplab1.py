@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
+from kerasseg.anatomy.receptive_fields import receptive_field
 from kerasseg.models import deeplab_v1
-from kerasseg.receptive_fields import receptive_field
 from tests.models.zoo import (
     SegmentationModelTests,
     assert_gradients_reach_the_receptive_field,

@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
+from kerasseg.anatomy.receptive_fields import receptive_field
 from kerasseg.models import deeplab_v2
-from kerasseg.receptive_fields import receptive_field
 from tests.models.test_resnets import encoder_biases
 from tests.models.zoo import (
     DeepSegmentationModelTests,

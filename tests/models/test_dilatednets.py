@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
+from kerasseg.anatomy.receptive_fields import receptive_field
 from kerasseg.models import dilatednet
 from kerasseg.models.dilatednets import IdentityConvolution, context_module
-from kerasseg.receptive_fields import receptive_field
 from tests.models.zoo import (
     SegmentationModelTests,
     assert_gradients_reach_the_receptive_field,

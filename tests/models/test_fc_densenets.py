@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kerasseg import models
-from kerasseg.receptive_fields import receptive_field
+from kerasseg.anatomy.receptive_fields import receptive_field
 from tests.models.zoo import (
     DeepSegmentationModelTests,
     assert_gradients_reach_the_receptive_field,

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from kerasseg.anatomy.receptive_fields import receptive_field
 from kerasseg.layers import BilinearUpsampling2D
 from kerasseg.models import fcn8s, fcn16s, fcn32s
-from kerasseg.receptive_fields import receptive_field
 from tests.models.zoo import (
     SegmentationModelTests,
     assert_gradients_reach_the_receptive_field,

@@ -1,9 +1,9 @@
 import keras
 import numpy as np
 
+from kerasseg.anatomy.receptive_fields import receptive_field
 from kerasseg.layers import BilinearUpsampling2D
 from kerasseg.models import hypercolumn
-from kerasseg.receptive_fields import receptive_field
 from tests.models.zoo import (
     SegmentationModelTests,
     assert_gradients_reach_the_receptive_field,

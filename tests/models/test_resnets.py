@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from kerasseg.anatomy.receptive_fields import receptive_field
 from kerasseg.models import deeplab_v2, deeplab_v3, pspnet
 from kerasseg.models.resnets import BLOCKS, resnet
-from kerasseg.receptive_fields import receptive_field
 from tests.models.zoo import as_if_trained, outputs, picture, without_weights
 
 

@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
+from kerasseg.anatomy.receptive_fields import receptive_field
 from kerasseg.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
 from kerasseg.models import segnet, segnet_basic
-from kerasseg.receptive_fields import receptive_field
 from tests.models.zoo import (
     SegmentationModelTests,
     assert_gradients_reach_the_receptive_field,

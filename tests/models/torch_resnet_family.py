@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from kerasseg.torch_weights import load_torch_weights
+from kerasseg.anatomy.torch_weights import load_torch_weights
 from tests.models.zoo import outputs
 
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from kerasseg.torch_weights import load_torch_weights
+from kerasseg.anatomy.torch_weights import load_torch_weights
 from tests.models.torch_encoder_decoders import EPSILON, with_random_statistics
 from tests.models.zoo import outputs
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasseg.receptive_fields import effective_receptive_field, receptive_field
+from kerasseg.anatomy.receptive_fields import effective_receptive_field, receptive_field
 from tests.conftest import environment
 
 

@@ -1,0 +1,232 @@
+"""`kerasseg predict MODEL IMAGES... --output DIR`: label maps of one's own pictures."""
+
+import argparse
+import os
+from pathlib import Path
+
+from kerasseg.chapter import positive_integer
+
+OVERLAY = 0.6  # how strongly the colours of the classes lie over the picture
+SUFFIX_OF = {"labels": ".png", "overlays": ".png", "probabilities": ".npy"}
+
+
+def predict(parser):
+    """Writes the label map of every picture.
+
+    A label map is a PNG file whose values are class ids, shown in the classes' colours. The model
+    file says what the classes look like and at which size it was trained: a picture is brought to
+    that size as in the training, and its label map comes back at the picture's own size.
+
+    example:
+      kerasseg predict runs/a/best.keras holiday/*.jpg --output maps --overlays
+      kerasseg predict runs/a/best.keras aerial.tif --output maps --image-size native --tile 512
+    """
+    parser.add_argument("model", help="a .keras file")
+    parser.add_argument("images", nargs="+", help="pictures, and folders of pictures")
+    parser.add_argument("--output", required=True, metavar="DIR", help="folder for the label maps")
+    parser.add_argument(
+        "--image-size",
+        nargs="+",
+        type=size_word,
+        metavar=("H", "W"),
+        help="predict at this size and keep it; or native: predict at the picture's own size",
+    )
+    parser.add_argument(
+        "--tile",
+        type=positive_integer,
+        metavar="N",
+        help="predict in overlapping tiles of N pixels, for large pictures",
+    )
+    parser.add_argument(
+        "--overlap", type=overlap, default=0.25, metavar="X", help="share of a tile, default: 0.25"
+    )
+    parser.add_argument("--flip", action="store_true", help="average with the mirrored picture")
+    parser.add_argument(
+        "--overlays", action="store_true", help="also the classes over the pictures, in overlays/"
+    )
+    parser.add_argument(
+        "--probabilities",
+        action="store_true",
+        help="also float16 arrays (height, width, classes), as .npy files in probabilities/",
+    )
+    return run
+
+
+def run(options):
+    from tqdm import tqdm
+
+    from kerasseg.cli import model_files
+
+    size = options.image_size
+    if size not in (None, ["native"]) and (len(size) != 2 or "native" in size):
+        raise ValueError(
+            "--image-size: expected H W or native. Received: " + " ".join(map(str, size))
+        )
+    model = model_files.load(options.model)
+    channels = model_files.channels_of(model, options.model)
+    known = model_files.classes_in(model)
+    if len(known.class_names) > 256:
+        raise ValueError(
+            f"A label map holds ids up to 255, but {options.model} knows {len(known.class_names)} "
+            "classes. Use kerasseg.predict_image."
+        )
+    pictures = find_pictures(options.images)
+    targets = find_targets(pictures, options)
+    for path in tqdm(pictures, "reading", unit=" pictures", disable=None):
+        read(path, channels)  # once before anything is written: a damaged one ends it here
+    for path in tqdm(pictures, "predicting", unit=" pictures", disable=None):
+        image = read(path, channels)
+        write(targets[path], *label_map(model, image, known.image_size, options), known.colours)
+    print(f"{len(pictures)} label map{'s' * (len(pictures) > 1)} in {options.output}")
+    return 0
+
+
+def size_word(word):
+    return word if word == "native" else positive_integer(word)
+
+
+def overlap(word):
+    share = float(word)
+    if not 0 <= share <= 0.9:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 0.9. Received: {word}")
+    return share
+
+
+def find_pictures(words):
+    """{path: its name in the output folder, without suffix}; of folders, all that lies in them."""
+    from kerasseg.datasets.files import SUFFIXES, by_stem
+
+    pictures = {}
+    for path in map(Path, words):
+        if path.is_dir():
+            pictures |= {picture: Path(stem) for stem, picture in by_stem(path, []).items()}
+        elif not path.exists():
+            raise FileNotFoundError(f"There is no picture and no folder {path}.")
+        elif path.suffix.lower() not in SUFFIXES:
+            raise ValueError(
+                f"{path} is no picture. Expected a file that ends in {', '.join(SUFFIXES)}, or a "
+                "folder of such files."
+            )
+        else:
+            pictures[path] = Path(path.stem)
+    return pictures
+
+
+def find_targets(pictures, options):
+    """{picture: {what is written of it: where}}.
+
+    Raises:
+        ValueError: where something would be overwritten, or cannot be written.
+    """
+    output = Path(options.output)
+    check_writable(output)
+    folders = {"labels": output}
+    if options.overlays:
+        folders["overlays"] = output / "overlays"
+    if options.probabilities:
+        folders["probabilities"] = output / "probabilities"
+    targets, taken = {}, {}
+    for picture, name in pictures.items():
+        targets[picture] = {
+            kind: folder / name.with_name(name.name + SUFFIX_OF[kind])
+            for kind, folder in folders.items()
+        }
+        for target in targets[picture].values():
+            if target in taken:
+                raise ValueError(
+                    f"{taken[target]} and {picture} would both become {target}. Predict them into "
+                    "two folders."
+                )
+            if target.exists():
+                raise ValueError(f"{target} exists. Remove it, or choose another --output.")
+            taken[target] = picture
+    return targets
+
+
+def check_writable(folder):
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ValueError(f"{there} is a file, not a folder. Choose another --output.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"{there} cannot be written to. Choose another --output.")
+
+
+def read(path, channels):
+    """The picture, uint8 (height, width, channels), grey if the model has one channel."""
+    from kerasseg.datasets.files import read_image
+
+    image = read_image(path)
+    if channels == 1 and (image == image[..., :1]).all():
+        return image[..., :1]
+    if channels != 3:
+        wanted = "grey pictures" if channels == 1 else f"pictures of {channels} channels"
+        raise ValueError(
+            f"The model takes {wanted}, but {path} is in colour. Convert the picture, or take "
+            "another model."
+        )
+    return image
+
+
+def label_map(model, image, trained_size, options):
+    """(picture, uint8 ids, float16 probabilities or `None`), all of one height and width."""
+    import numpy as np
+    import tensorflow as tf
+
+    from kerasseg import predict_image
+    from kerasseg.datasets.dataset import resize
+
+    asked = options.image_size
+    size = trained_size if asked is None else None if asked == ["native"] else asked
+    small = image if size is None else resize(tf.constant(image), size).numpy()
+    shown = image if asked is None else small
+    direct = shown.shape == small.shape and not options.probabilities
+    predicted = predict_image(
+        model,
+        small,
+        tile=options.tile,
+        overlap=options.overlap,
+        flip=options.flip,
+        output="classes" if direct else "probabilities",
+    )
+    if direct:
+        return shown, predicted, None
+    # One class at a time: all of them at the size of a large picture may not fit into memory.
+    size = shown.shape[:2]
+    ids, largest = np.zeros(size, "uint8"), np.zeros(size, "float32")
+    kept = [] if options.probabilities else None
+    for i in range(predicted.shape[-1]):
+        probability = resize(tf.constant(predicted[..., i : i + 1]), size).numpy()[..., 0]
+        ids[probability > largest] = i
+        np.maximum(largest, probability, out=largest)
+        if options.probabilities:
+            kept.append(probability.astype("float16"))
+    return shown, ids, kept and np.stack(kept, axis=-1)
+
+
+def write(targets, image, ids, probabilities, colours):
+    """Writes what `targets` names, each file whole or not at all."""
+    import numpy as np
+    from PIL import Image
+
+    from kerasseg.training.files import write_whole
+
+    def labels(path):
+        picture = Image.fromarray(ids)
+        picture.putpalette(np.asarray(colours, "uint8").tobytes())
+        picture.save(path)
+
+    def overlays(path):
+        tint = np.asarray(colours, "float32")[ids]
+        picture = (1 - OVERLAY) * image + OVERLAY * tint
+        Image.fromarray(np.rint(picture).astype("uint8")).save(path)
+
+    def probabilities_(path):
+        np.save(path, probabilities)
+
+    writers = {"labels": labels, "overlays": overlays, "probabilities": probabilities_}
+    for kind, target in targets.items():
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(target, writers[kind])
+        except OSError as error:
+            raise OSError(f"{target} cannot be written: {error.strerror}.") from error

@@ -1,1 +1,0 @@
-"""What `kerasseg` does on the command line, one command a file."""

@@ -1,0 +1,11 @@
+"""The label doctor: says in words what is wrong with a batch or a set of pictures.
+
+Book: chapter 6, "Preparing data for smart car apps". A mask that was resized smoothly, saved as
+JPEG or counted from 0 to 255 trains without a complaint, and the model learns nothing.
+"""
+
+from kerasseg.datasets.doctor.batch import check_batch
+from kerasseg.datasets.doctor.dataset import check_dataset
+from kerasseg.datasets.doctor.report import Finding, Report, Statistics
+
+__all__ = ["Finding", "Report", "Statistics", "check_batch", "check_dataset"]

@@ -1,0 +1,37 @@
+"""Every picture of the package. Each function returns a Matplotlib figure."""
+
+from kerasseg.figures.pictures import (
+    bars_with_ranges,
+    image_rows,
+    influence_map,
+    label_overlay,
+    learning_curves,
+    lines,
+    paint,
+    pairs,
+    panels,
+    per_class_bars,
+    predictions,
+    scatter,
+    tinted,
+    unit_range,
+    wrapped,
+)
+
+__all__ = [
+    "bars_with_ranges",
+    "image_rows",
+    "influence_map",
+    "label_overlay",
+    "learning_curves",
+    "lines",
+    "paint",
+    "pairs",
+    "panels",
+    "per_class_bars",
+    "predictions",
+    "scatter",
+    "tinted",
+    "unit_range",
+    "wrapped",
+]

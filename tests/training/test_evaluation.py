@@ -1,0 +1,130 @@
+"""Scores against loops over pixels, and against the metrics of a training."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasseg import metrics
+from kerasseg.training.evaluation import evaluate, score_table
+
+NAMES, COLOURS = ("sky", "road", "car"), ((1, 2, 3), (128, 64, 128), (0, 0, 230))
+
+
+class Classes:
+    class_names, colours, ignore_class = NAMES, COLOURS, 255
+
+
+def echo():
+    """A model whose logits are its images."""
+    inputs = keras.Input((None, None, 3))
+    return keras.Model(inputs, keras.layers.Identity()(inputs))
+
+
+def batches(rng, sizes=(2, 3), classes=3):
+    """(images, labels), with void; the last class never occurs if `classes` is 2."""
+    for count in sizes:
+        images = rng.random((count, 4, 6, 3)).astype("float32")
+        images[..., classes:] = 0
+        labels = rng.integers(0, classes, (count, 4, 6)).astype("int32")
+        labels[rng.random(labels.shape) < 0.2] = 255
+        yield images, labels
+
+
+def by_loops(data):
+    """Confusion matrix, pixel by pixel."""
+    matrix = np.zeros((3, 3), int)
+    for images, labels in data:
+        for index in np.ndindex(labels.shape):
+            if labels[index] != 255:
+                matrix[labels[index], images[index].argmax()] += 1
+    return matrix
+
+
+def test_scores_are_those_of_loops_over_pixels(rng):
+    data = list(batches(rng))
+    scores, matrix = evaluate(echo(), data, Classes), by_loops(data)
+    ious = [matrix[i, i] / (matrix[i].sum() + matrix[:, i].sum() - matrix[i, i]) for i in range(3)]
+    assert scores["confusion_matrix"] == matrix.tolist()
+    assert scores["per_class_iou"] == pytest.approx(ious, abs=1e-12)
+    assert scores["mean_iou"] == pytest.approx(np.mean(ious), abs=1e-12)
+    assert scores["pixel_accuracy"] == pytest.approx(np.trace(matrix) / matrix.sum(), abs=1e-12)
+
+
+def test_scores_are_those_that_a_training_logs(rng):
+    data, metric = list(batches(rng)), metrics.MeanIoU(3)
+    for images, labels in data:
+        metric.update_state(labels, images)
+    assert evaluate(echo(), data, Classes)["mean_iou"] == pytest.approx(float(metric.result()))
+
+
+def test_a_class_that_never_occurs_has_no_score_and_is_left_out_of_the_mean(rng):
+    scores = evaluate(echo(), list(batches(rng, classes=2)), Classes)
+    first, second, third = scores["per_class_iou"]
+    assert third is None
+    assert scores["mean_iou"] == pytest.approx((first + second) / 2)
+    assert "car              0.00%  absent" in score_table(scores)
+
+
+def test_a_set_of_nothing_but_void_has_no_score():
+    scores = evaluate(echo(), [(np.ones((1, 2, 3, 3)), np.full((1, 2, 3), 255))], Classes)
+    assert scores["mean_iou"] is scores["pixel_accuracy"] is None
+    assert "mean IoU                  none" in score_table(scores)
+
+
+def test_the_table_says_share_and_iou_of_each_class_commonest_first():
+    labels = np.array([[[0, 1, 1, 1, 2, 255]]])
+    images = np.eye(3)[[[[0, 1, 1, 0, 2, 0]]]]
+    lines = score_table(evaluate(echo(), [(images, labels)], Classes)).splitlines()
+    assert [line.split() for line in lines] == [
+        ["class", "share", "IoU"],
+        ["road", "60.00%", "0.6667"],
+        ["sky", "20.00%", "0.5000"],
+        ["car", "20.00%", "1.0000"],
+        ["mean", "IoU", "0.7222"],
+        ["pixel", "accuracy", "0.8000"],
+    ]
+
+
+def test_best_and_worst_pictures_are_ranked_by_their_own_mean_iou(rng, tmp_path):
+    labels = rng.integers(0, 2, (7, 4, 5))
+    wrong = [3, 0, 20, 7, 12, 1, 5]  # pixels of each picture
+    ids = labels.copy()
+    for picture, count in zip(ids, wrong):
+        picture.ravel()[:count] = 1 - picture.ravel()[:count]
+    scores = evaluate(echo(), [(np.eye(3)[ids], labels)], Classes, tmp_path, pictures=2)
+    json.dumps(scores, allow_nan=False)
+    for kind, places in (("best", (1, 5)), ("worst", (2, 4))):
+        for entry, place in zip(scores[f"{kind}_pictures"], places):
+            alone = evaluate(echo(), [(np.eye(3)[ids[[place]]], labels[[place]])], Classes)
+            assert entry["iou"] == alone["mean_iou"]
+            shown = np.asarray(Image.open(tmp_path / entry["truth"]))
+            np.testing.assert_array_equal(shown, np.array(COLOURS)[labels[place]])
+            shown = np.asarray(Image.open(tmp_path / entry["prediction"]))
+            np.testing.assert_array_equal(shown, np.array(COLOURS)[ids[place]])
+            shown = np.asarray(Image.open(tmp_path / entry["image"]))
+            np.testing.assert_array_equal(shown, 255 * np.eye(3)[ids[place]])
+    assert len(list((tmp_path / "pictures").iterdir())) == 12
+
+
+def test_no_picture_is_both_among_the_best_and_among_the_worst(rng, tmp_path):
+    scores = evaluate(echo(), list(batches(rng, sizes=(3,))), Classes, tmp_path)
+    best, worst = ([e["iou"] for e in scores[f"{k}_pictures"]] for k in ("best", "worst"))
+    assert len(best) == 2
+    assert len(worst) == 1
+    assert min(best) >= max(worst)
+
+
+def test_another_number_of_classes_is_an_error(rng):
+    class Two:
+        class_names, colours, ignore_class = ("a", "b"), None, 255
+
+    with pytest.raises(ValueError, match=r"one score a class, 2 of them. Received: scores.shape"):
+        evaluate(echo(), list(batches(rng, classes=2)), Two)
+
+
+def test_scores_of_nan_are_an_error():
+    with pytest.raises(ValueError, match="hold NaN: its training has diverged"):
+        evaluate(echo(), [(np.full((1, 2, 3, 3), np.nan), np.zeros((1, 2, 3), int))], Classes)

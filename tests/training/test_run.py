@@ -1,0 +1,431 @@
+"""A run goes on where it was stopped, as if it had not been; nothing half-written is ever read."""
+
+import csv
+import errno
+import functools
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import zipfile
+from unittest import mock
+
+import keras
+import numpy as np
+import pytest
+
+from kerasseg import datasets, losses, metrics, training
+from kerasseg.training import files
+from tests.conftest import environment
+from tests.datasets.folders import ids, make_folder, picture, save
+
+EPOCHS = 4
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    masks = [ids(seed, classes=3) for seed in range(12)]
+    masks[3][0] = 255
+    return make_folder(tmp_path_factory.mktemp("pictures"), masks)
+
+
+def load(pictures):
+    return datasets.load("folder", data_dir=pictures, batch_size=4, seed=3)
+
+
+def net(data):
+    """A net with all that has a state: normalisation, dropout, a schedule, momenta."""
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same")(inputs)
+    x = keras.layers.BatchNormalization(momentum=0.5)(x)
+    x = keras.layers.Dropout(0.5)(keras.layers.ReLU()(x))
+    model = keras.Model(inputs, keras.layers.Conv2D(3, 3, padding="same")(x))
+    model.compile(
+        keras.optimizers.Adam(training.cosine_with_warmup(0.05, EPOCHS * len(data.train))),
+        losses.CrossEntropy(class_weights=[1, 2, 3]),
+        metrics=[metrics.MeanIoU(3)],
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def train(folder, pictures, callbacks=(), **options):
+    """What a script does, each time it is started."""
+    data = load(pictures)
+    run = training.Run(folder, data, epochs=EPOCHS, **options)
+    model = run.load() or net(data)
+    if not run.over:
+        model.fit(
+            data.train,
+            validation_data=data.validation,
+            epochs=EPOCHS,
+            initial_epoch=run.epoch,
+            callbacks=[*callbacks, run],
+            shuffle=False,
+            verbose=0,
+        )
+    run.finish()
+    return run
+
+
+def log(folder):
+    """The rows of `log.csv`, without the time they took."""
+    with open(folder / "log.csv", newline="") as file:
+        return [{**row, "seconds": None} for row in csv.DictReader(file)]
+
+
+def assert_same(folder, other):
+    """Two runs have the same log, and the same weights in both of their models."""
+    assert log(folder) == log(other)
+    assert [row["epoch"] for row in log(folder)] == [str(1 + i) for i in range(EPOCHS)]
+    for name in ("last.keras", "best.keras"):
+        models = [keras.saving.load_model(run / name) for run in (folder, other)]
+        for weight, expected in zip(*([*m.weights, *m.optimizer.variables] for m in models)):
+            np.testing.assert_allclose(
+                keras.ops.convert_to_numpy(weight),
+                keras.ops.convert_to_numpy(expected),
+                rtol=0,
+                atol=1e-6,
+                err_msg=weight.path,
+            )
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, pictures):
+    folder = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    train(folder, pictures)
+    return folder
+
+
+class Stopped(BaseException):
+    """As sudden as can be inside one process."""
+
+
+class StopAt(keras.callbacks.Callback):
+    def __init__(self, epoch, batch):
+        super().__init__()
+        self.epoch = None
+        self.moment = (epoch, batch)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.moment:
+            raise Stopped
+
+
+def test_a_run_stopped_at_any_moment_ends_as_if_it_had_not_been(
+    tmp_path, pictures, uninterrupted, monkeypatch
+):
+    with pytest.raises(Stopped):
+        train(tmp_path, pictures, [StopAt(0, 1)])
+    replace, clock = os.replace, StopAt(-1, -1)
+    for moment in ((0, "epoch_0001.keras"), (2, "last.keras"), (3, "log.csv")):
+
+        def stop(source, path, moment=moment):
+            if (clock.epoch, path.name) == moment:
+                raise Stopped
+            replace(source, path)
+
+        monkeypatch.setattr(os, "replace", stop)
+        with pytest.raises(Stopped):
+            train(tmp_path, pictures, [clock])
+    monkeypatch.setattr(os, "replace", replace)
+    train(tmp_path, pictures)
+    assert_same(tmp_path, uninterrupted)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.training.test_run import StopAt, train
+
+folder, pictures = map(Path, sys.argv[1:])
+replace = os.replace
+
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def kill_in_epoch_2():
+    StopAt.on_train_batch_end = lambda self, batch, logs=None: self.epoch == 1 and batch and kill()
+
+def kill_before_epoch_3_is_named():
+    def half_done(source, path):
+        if path.name == "run.json" and (folder / "checkpoints" / "epoch_0003.keras").is_file():
+            kill()
+        replace(source, path)
+    os.replace = half_done
+
+for moment in (kill_in_epoch_2, kill_before_epoch_3_is_named, lambda: None):
+    process = os.fork()  # each start begins where nothing but imports has happened
+    if not process:
+        moment()
+        train(folder, pictures, [StopAt(-1, -1)])
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+"""
+
+
+def test_a_process_killed_twice_ends_as_if_it_had_not_been(tmp_path, pictures, uninterrupted):
+    words = [sys.executable, "-c", KILLED, str(tmp_path / "run"), str(pictures)]
+    result = subprocess.run(
+        words, env=environment(keras.backend.backend()), stdout=subprocess.PIPE, text=True
+    )
+    assert result.stdout.split() == ["-9", "-9", "0"]
+    assert_same(tmp_path / "run", uninterrupted)
+
+
+def started(folder, pictures, scores=(), **options):
+    """A run whose epochs had these validation scores, with a model that was never trained."""
+    data = load(pictures)
+    run = training.Run(folder, data, **{"epochs": 9, **options})
+    run.set_model(run.load() or net(data))
+    run.on_train_begin()
+    for score in scores:
+        logs = {"loss": 1.0, "mean_iou": 0.1, "val_loss": 1.0, "val_mean_iou": score}
+        run.on_epoch_begin(run.epoch)
+        run.on_epoch_end(run.epoch, logs)
+    return run
+
+
+def test_the_best_model_is_not_overwritten_by_a_worse_one_after_a_restart(tmp_path, pictures):
+    best = tmp_path / "best.keras"
+    started(tmp_path, pictures, [0.2, 0.5])
+    content = best.read_bytes()
+    run = started(tmp_path, pictures, [0.4])
+    assert run.state["best"] == {"epoch": 2, "val_mean_iou": 0.5}
+    assert best.read_bytes() == content
+    run = started(tmp_path, pictures, [0.6])
+    assert run.state["best"] == {"epoch": 4, "val_mean_iou": 0.6}
+    assert best.read_bytes() == (tmp_path / "last.keras").read_bytes()
+
+
+def test_patience_is_kept_over_a_restart(tmp_path, pictures):
+    assert not started(tmp_path, pictures, [0.5, 0.4], patience=3).over
+    assert not started(tmp_path, pictures, [0.3], patience=3).over
+    run = started(tmp_path, pictures, [0.5], patience=3)
+    assert run.over
+    assert run.model.stop_training
+    assert started(tmp_path, pictures, patience=3).over
+
+
+def test_a_score_of_nan_is_worse_than_any(tmp_path, pictures):
+    run = started(tmp_path, pictures, [math.nan, 0.0, math.nan])
+    assert run.state["best"] == {"epoch": 2, "val_mean_iou": 0.0}
+    assert json.loads((tmp_path / "run.json").read_text())["history"][2]["val_mean_iou"] is None
+
+
+def test_files_that_no_epoch_names_are_never_read_and_vanish(tmp_path, pictures):
+    started(tmp_path, pictures, [0.5])
+    checkpoints = tmp_path / "checkpoints"
+    (checkpoints / "epoch_0002.keras").write_bytes(b"PK half a file")
+    (checkpoints / ".epoch_0002.keras").write_bytes(b"PK")
+    (tmp_path / "best.keras").write_bytes(b"PK")
+    assert started(tmp_path, pictures).epoch == 1
+    assert [path.name for path in checkpoints.iterdir()] == ["epoch_0001.keras"]
+    assert zipfile.is_zipfile(tmp_path / "best.keras")
+
+
+def test_a_damaged_model_that_an_epoch_names_is_one_clear_error(tmp_path, pictures):
+    started(tmp_path, pictures, [0.5])
+    (tmp_path / "checkpoints" / "epoch_0001.keras").write_bytes(b"PK half a file")
+    with pytest.raises(ValueError, match=r"epoch_0001.keras, which .*run.json names, cannot be"):
+        started(tmp_path, pictures)
+
+
+def test_another_run_is_refused_with_what_differs_and_removed_by_force(tmp_path, pictures):
+    started(tmp_path, pictures, [0.5], settings={"width": 0.5, "size": (6, 9)})
+    content = (tmp_path / "best.keras").read_bytes()
+    with pytest.raises(ValueError, match=r"another run. Received: width=0.5 there, 1.0 now\. Ch"):
+        started(tmp_path, pictures, settings={"width": 1.0, "size": (6, 9)})
+    assert (tmp_path / "best.keras").read_bytes() == content
+    assert started(tmp_path, pictures, settings={"width": 0.5, "size": (6, 9)}).epoch == 1
+    assert started(tmp_path, pictures, settings={"width": 1.0}, force=True).epoch == 0
+    assert not (tmp_path / "best.keras").exists()
+
+
+def test_a_folder_with_other_files_is_refused_and_force_leaves_them(tmp_path, pictures):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    (tmp_path / "pictures").mkdir()
+    save(picture(0), tmp_path / "pictures" / "best.png")
+    with pytest.raises(ValueError, match="holds other files.*Received: pictures, thesis.tex"):
+        started(tmp_path, pictures)
+    assert {path.name for path in tmp_path.iterdir()} == {"thesis.tex", "pictures"}
+    started(tmp_path, pictures, force=True)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+    assert (tmp_path / "pictures" / "best.png").is_file()
+
+
+@pytest.fixture
+def changing(tmp_path):
+    return make_folder(tmp_path / "changing", [ids(seed, classes=3) for seed in range(12)])
+
+
+def spoil_nothing(folder):
+    (folder / "notes.txt").write_text("beside the pictures")
+
+
+def add_a_pair(folder):
+    save(picture(12), folder / "images" / "12.png")
+    save(ids(12, classes=3), folder / "masks" / "12.png")
+
+
+def edit_a_mask(folder):
+    os.utime(folder / "masks" / "03.png", ns=(1, 1))
+
+
+def name_the_classes(folder):
+    (folder / "classes.txt").write_text("sky\nroad\ncar\n")
+
+
+def remove_the_masks(folder):
+    for path in (folder / "masks").iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize("change", [add_a_pair, edit_a_mask, name_the_classes, remove_the_masks])
+def test_a_data_set_that_changed_is_one_clear_error(change, tmp_path, pictures, changing):
+    watch = functools.partial(training.fingerprint, changing)
+    run = started(tmp_path / "run", pictures, [0.5], fingerprint=watch)
+    spoil_nothing(changing)
+    run.check_unchanged()
+    change(changing)
+    with pytest.raises(ValueError, match=r"changed during epoch 2:.*The best model so far is"):
+        run.on_epoch_end(1, {"val_mean_iou": 0.6})
+    if change is not remove_the_masks:
+        with pytest.raises(ValueError, match=r"is not the one that the run in .* began with"):
+            started(tmp_path / "run", pictures, fingerprint=watch)
+    assert zipfile.is_zipfile(tmp_path / "run" / "best.keras")
+    assert len(log(tmp_path / "run")) == 1
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_is_one_clear_error(loss, tmp_path, pictures):
+    run = started(tmp_path, pictures, [0.5])
+    run.on_train_batch_end(0, {"loss": 2.0})
+    with pytest.raises(ValueError, match=rf"became {loss} in epoch 2, at step 8\. Either the tr"):
+        run.on_train_batch_end(7, {"loss": loss})
+
+
+def test_a_training_that_diverges_stops_at_once_and_keeps_the_best(tmp_path, pictures):
+    class Diverge(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                weight = self.model.trainable_weights[0]
+                weight.assign(np.full(weight.shape, np.nan))
+
+    with pytest.raises(ValueError, match=r"The loss became nan in epoch 2, at step 1\."):
+        train(tmp_path, pictures, [Diverge()])
+    kept = keras.saving.load_model(tmp_path / "best.keras")
+    assert all(np.isfinite(weight).all() for weight in kept.get_weights())
+
+
+def test_a_full_disk_is_one_clear_error_and_the_next_start_goes_on(tmp_path, pictures):
+    """A limit on the size of files ends a write in its middle, as a full disk does."""
+    run = started(tmp_path, pictures, [0.5])
+    content = (tmp_path / "best.keras").read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"cannot be written: File too large. 1 of 9 epochs"):
+            run.on_epoch_end(1, {"loss": 1.0, "val_mean_iou": 0.6})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (tmp_path / "best.keras").read_bytes() == content
+    assert started(tmp_path, pictures, [0.6]).state["best"] == {"epoch": 2, "val_mean_iou": 0.6}
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path, pictures, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"file/run cannot be written: Not a directory. No epoch"):
+        started(tmp_path / "file" / "run", pictures)
+
+    def refuse(*_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    run = started(tmp_path / "run", pictures, [0.5])
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match=r"Read-only file system. 1 of 9 epochs are kept"):
+        run.on_epoch_end(1, {"loss": 1.0, "val_mean_iou": 0.6})
+
+
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def held(folder):
+    """A process that trains in a folder, as far as others can tell; `None` if it may not."""
+    words = [sys.executable, "-c", HOLD, str(folder / ".lock")]
+    process = subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    return process if process.stdout.readline() else process.wait() and None
+
+
+def test_a_folder_belongs_to_one_process_until_that_is_killed(tmp_path, pictures):
+    other = held(tmp_path)
+    with pytest.raises(ValueError, match="Another process trains in .* Wait until it has ended"):
+        started(tmp_path, pictures)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    other.kill()
+    other.wait()
+    assert started(tmp_path, pictures, [0.5]).epoch == 1
+    assert held(tmp_path) is None
+    assert started(tmp_path, pictures).epoch == 1
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's alone")
+def test_the_strategy_under_which_keras_cannot_fit_is_one_clear_error():
+    import tensorflow as tf
+
+    strategy = mock.Mock(spec=tf.distribute.MultiWorkerMirroredStrategy)
+    with pytest.raises(ValueError, match="set KERAS_BACKEND=jax and take"):
+        training.run.check_strategy(mock.Mock(distribute_strategy=strategy))
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("old")
+
+    def fail(temporary):
+        temporary.write_text("ne")
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        files.write_whole(path, fail)
+    assert [p.name for p in tmp_path.iterdir()] == ["log.csv"]
+    assert path.read_text() == "old"
+
+
+def test_dropout_draws_by_seed_and_epoch_alone():
+    x = np.ones((1, 64), "float32")
+
+    def draw(seed, epoch):
+        inputs = keras.Input((64,))
+        outputs = [keras.layers.Dropout(0.5)(inputs) for _ in range(2)]
+        model = keras.Model(inputs, outputs)
+        model(x, training=True)
+        training.run.seed_layers(model, seed, epoch)
+        return [keras.ops.convert_to_numpy(y) for y in model(x, training=True)]
+
+    first, second = draw(0, 0)
+    np.testing.assert_array_equal([first, second], draw(0, 0))
+    for other in (second, draw(0, 1)[0], draw(1, 0)[0]):
+        assert (first != other).any()
+
+
+def test_the_schedule_rises_along_a_line_and_falls_along_a_cosine():
+    schedule = training.cosine_with_warmup(0.3, 50, warmup=0.2)
+    rates = [float(schedule(step)) for step in range(51)]
+    rise = [0.03 + (0.3 - 0.03) * step / 10 for step in range(10)]
+    fall = [0.15 * (1 + math.cos(math.pi * step / 40)) for step in range(41)]
+    np.testing.assert_allclose(rates, rise + fall, atol=1e-7)
