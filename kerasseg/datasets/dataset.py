@@ -35,6 +35,11 @@ class Source:
             not: a mirrored 2 is no 2.
         skipped: What was left out on request, in words, with the path.
         record_bytes: What a record takes in memory, about; a path takes little.
+        name: What the data set is called, as in `load`; "" if it has no name.
+        multi_label: Whether "label" is (height, width, labels) of 0, 1 and void, one channel per
+            class name, instead of one id per pixel.
+        class_pixels: Integers (classes,): the pixels of each class in the training split; `None`
+            where the source has not counted them.
     """
 
     splits: dict[str, tf.data.Dataset]
@@ -46,6 +51,9 @@ class Source:
     augmentable: bool
     skipped: tuple[str, ...] = ()
     record_bytes: int = 256
+    name: str = ""
+    multi_label: bool = False
+    class_pixels: np.ndarray | None = None
 
 
 class Dataset:
@@ -59,7 +67,8 @@ class Dataset:
             corrupted if asked for: anew in every epoch of `train`, always alike in the others.
         epoch: The number of the next epoch of `train`, from 0. An epoch's order and variants
             depend on it and on the seed alone; set it to go on where another process stopped.
-        class_names, colours, ignore_class, skipped: As in the source.
+        name, class_names, colours, ignore_class, skipped, multi_label, class_pixels: As in the
+            `Source`.
         num_classes: How many classes there are, void not counted.
         image_shape: (height, width, channels) of the images; `None`s where sizes differ.
     """
@@ -73,6 +82,9 @@ class Dataset:
         self.seed = seed
         self.corruption = corruption
         self.epoch = 0
+        self.name = source.name
+        self.multi_label = source.multi_label
+        self.class_pixels = source.class_pixels
         self.class_names = source.class_names
         self.colours = source.colours
         self.ignore_class = source.ignore_class
