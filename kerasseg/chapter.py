@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import SimpleNamespace
 
+from kerasseg.tables import table
 from kerasseg.training.files import write_text_whole
 
 OPTIONS = {
@@ -120,7 +121,7 @@ class Chapter:
         """Prints rows of words and numbers under their header; `results.md` has them, too."""
         rows = [[str(cell) for cell in row] for row in (header, *rows)]
         self.tables.append((rows, caption))
-        print(f"\n{aligned(rows)}\n\n{textwrap.fill(caption, 88)}")
+        print(f"\n{table(rows)}\n\n{textwrap.fill(caption, 88)}")
 
     def exact(self, claim, *, measured, expected, source, unit="", tolerance=0):
         """Records a formula, an identity or a count. `finish` fails when it does not hold.
@@ -144,7 +145,7 @@ class Chapter:
         `claims.json` has them for programs, `results.md` for readers, with the figures, the
         command, the date, the kind of machine and the versions of the libraries.
         """
-        print("\n" + claims_table(self.claims))
+        print("\n" + table(claims_rows(self.claims)))
         text = json.dumps(self.claims, indent=2, allow_nan=False)
         write_text_whole(self.output / "claims.json", text + "\n")
         write_text_whole(self.output / "results.md", results_page(self))
@@ -211,16 +212,6 @@ def plain(value):
     """NumPy numbers and arrays as what JSON holds; a number that is none as `None`."""
     value = value.tolist() if hasattr(value, "tolist") else value
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def claims_table(claims):
-    """The claims as text, one a line, a mark for those that hold."""
-    return aligned(claims_rows(claims))
-
-
-def aligned(rows):
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)) for row in rows)
 
 
 def in_markdown(rows):

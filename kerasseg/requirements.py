@@ -1,0 +1,52 @@
+"""What an installation may lack: one line says what is missing and how to install it."""
+
+import importlib
+import sys
+
+NAMES = {
+    "PIL": "Pillow",
+    "matplotlib": "Matplotlib",
+    "scipy": "SciPy",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "tensorflow": "TensorFlow",
+    "tensorflow_datasets": "TensorFlow Datasets",
+}
+
+
+def require(module, extra="book"):
+    """Imports a module that the library alone does not need.
+
+    Args:
+        module: Its full name, such as `"scipy.ndimage"`.
+        extra: The extra of `pyproject.toml` that installs it.
+
+    Returns:
+        The module.
+
+    Raises:
+        ModuleNotFoundError: If it is not installed; the message has the install command.
+
+    Example:
+
+    >>> require("math").sqrt(4)
+    2.0
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if (error.name or "").partition(".")[0] != package:
+            raise  # it is installed, and lacks something itself
+        raise ModuleNotFoundError(missing(package, extra), name=error.name) from None
+
+
+def missing(package, extra):
+    """The line that says what is not installed, and the remedy."""
+    python = ""
+    if package == "tensorflow" and sys.version_info >= (3, 14):
+        python = " with Python 3.11 to 3.13, for which TensorFlow exists"
+    return (
+        f"{NAMES.get(package, package)} is needed and not installed. Install kerasseg[{extra}]"
+        f'{python}: in a clone of the repository, run pip install ".[{extra}]"'
+    )

@@ -1,0 +1,36 @@
+"""A missing dependency is one line with the install command."""
+
+import sys
+
+import pytest
+
+from kerasseg.requirements import require
+
+
+def test_an_installed_module_is_returned():
+    assert require("xml.dom", extra="book") is sys.modules["xml.dom"]
+
+
+def test_a_missing_module_is_one_line_with_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.delitem(sys.modules, "scipy.ndimage", raising=False)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        require("scipy.ndimage", extra="book")
+    assert str(caught.value) == (
+        "SciPy is needed and not installed. Install kerasseg[book]: in a clone of the repository, "
+        'run pip install ".[book]"'
+    )
+
+
+def test_what_an_installed_module_lacks_itself_is_named(monkeypatch, tmp_path):
+    (tmp_path / "lacking.py").write_text("import absent_module")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="No module named 'absent_module'"):
+        require("lacking", extra="book")
+
+
+def test_where_tensorflow_has_no_wheels_the_line_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    monkeypatch.setattr(sys, "version_info", (3, 14))
+    with pytest.raises(ModuleNotFoundError, match="with Python 3.11 to 3.13"):
+        require("tensorflow")
