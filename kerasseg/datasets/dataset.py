@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasseg.datasets.augmentation import augment
+from kerasseg.datasets.splits import drawn
 
 CACHE_LIMIT = 4 * 2**30  # bytes of decoded pictures kept in memory; a larger split is streamed
 SHUFFLE_LIMIT = 2**28  # bytes of records in the shuffle buffer of a streamed split
@@ -38,8 +39,8 @@ class Source:
         name: What the data set is called, as in `load`; "" if it has no name.
         multi_label: Whether "label" is (height, width, labels) of 0, 1 and void, one channel per
             class name, instead of one id per pixel.
-        class_pixels: Integers (classes,): the pixels of each class in the training split; `None`
-            where the source has not counted them.
+        class_pixels: Integers (images, classes): the pixels of each class in each training image;
+            `None` where the source has not counted them.
     """
 
     splits: dict[str, tf.data.Dataset]
@@ -234,16 +235,14 @@ def resize(x, size):
 
 def seeded_split(records, fraction, seed=0):
     """Two datasets: the records but for a `fraction` drawn by `seed`, and the drawn ones."""
-    count = len(records)
-    drawn = np.zeros(count, bool)
-    drawn[np.random.default_rng(seed).permutation(count)[: max(1, round(fraction * count))]] = True
+    chosen = drawn(len(records), fraction, seed)
 
-    def select(chosen):
-        table = tf.constant(chosen)
+    def select(these):
+        table = tf.constant(these)
         data = records.enumerate().filter(lambda i, _: table[i]).map(lambda _, record: record)
-        return data.apply(tf.data.experimental.assert_cardinality(int(chosen.sum())))
+        return data.apply(tf.data.experimental.assert_cardinality(int(these.sum())))
 
-    return select(~drawn), select(drawn)
+    return select(~chosen), select(chosen)
 
 
 def element_bytes(data):
