@@ -29,7 +29,7 @@ from scipy import ndimage
 
 from kerasseg import datasets, figures, models
 from kerasseg.chapter import Chapter
-from kerasseg.inference.postprocessing import dense_crf, watershed_instances
+from kerasseg.inference import dense_crf, watershed_instances
 from kerasseg.losses import CrossEntropy, CrossEntropyDice, Dice, class_frequencies
 from kerasseg.metrics import BoundaryIoU, MeanIoU, PixelAccuracy
 

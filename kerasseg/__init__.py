@@ -24,7 +24,7 @@ EARLIER_NAMES = {  # of modules, which lie in packages now
     "distribution": "kerasseg.training.devices",
     "evaluation": "kerasseg.training.evaluation",
     "export": "kerasseg.inference.export",
-    "postprocessing": "kerasseg.inference.postprocessing",
+    "postprocessing": "kerasseg.inference",
     "report": "kerasseg.training.report",
 }
 __all__ = [
