@@ -1,5 +1,5 @@
-"""The command line."""
+"""What the commands do; `kerasseg_command` reads their arguments."""
 
-from kerasseg.cli.main import main, parse, run
+from kerasseg_command import main
 
-__all__ = ["main", "parse", "run"]
+__all__ = ["main"]

@@ -1,6 +1,5 @@
 """`kerasseg chapters`: the book in code, wherever it is installed."""
 
-import argparse
 import re
 import runpy
 import sys
@@ -12,34 +11,15 @@ PACKAGE = Path(__file__).parents[1]
 FOLDERS = (PACKAGE / "chapters", PACKAGE.parent / "chapters")  # installed; beside the source
 
 
-def chapters(parser):
-    """Lists the chapters of the book in code, or runs one.
-
-    A chapter prints what it measures and writes its figures, its claims and its model into
-    outputs/. What stands behind its name is handed on to it.
-
-    example:
-      kerasseg chapters
-      kerasseg chapters run ch11 --quick
-      kerasseg chapters run ch11 --help
-    """
-    parser.add_argument("action", nargs="?", choices=("run",), help="nothing for the list")
-    parser.add_argument("name", nargs="?", help="such as ch11 or ch11_unet")
-    parser.add_argument(
-        "arguments", nargs=argparse.REMAINDER, help="of the chapter: --quick, --output, ..."
-    )
-
-    def run(options):
-        found = find_chapters()
-        if options.action is None:
-            print("\n\n".join(map(entry, found)))
-            return 0
-        script = choose(found, options.name)
-        sys.argv = [str(script), *options.arguments]
-        runpy.run_path(str(script), run_name="__main__")
+def run(options):
+    found = find_chapters()
+    if options.action is None:
+        print("\n\n".join(map(entry, found)))
         return 0
-
-    return run
+    script = choose(found, options.name)
+    sys.argv = [str(script), *options.arguments]
+    runpy.run_path(str(script), run_name="__main__")
+    return 0
 
 
 class Chapter(NamedTuple):

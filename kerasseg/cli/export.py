@@ -2,32 +2,13 @@
 
 from pathlib import Path
 
+from kerasseg.cli import model_files
+from kerasseg.inference.export import check_format, check_target, export_model
+
 SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "savedmodel": "_savedmodel"}
 
 
-def export(parser):
-    """Writes a saved model for another runtime, and checks that it answers as Keras does.
-
-    litert is for phones (formerly TensorFlow Lite), onnx for most runtimes, savedmodel (a folder)
-    for TensorFlow Serving. The exported model takes float32 pictures in [0, 1] and returns logits.
-
-    example:
-      kerasseg export runs/a/best.keras --format litert
-
-    writes runs/a/best.tflite.
-    """
-    parser.add_argument("model", help="a .keras file")
-    parser.add_argument("--format", required=True, choices=SUFFIXES, help=", ".join(SUFFIXES))
-    parser.add_argument(
-        "--output", metavar="PATH", help="where to (default: beside the model, by the format)"
-    )
-    return run
-
-
 def run(options):
-    from kerasseg.cli import model_files
-    from kerasseg.inference.export import check_format, check_target, export_model
-
     source = Path(options.model)
     target = Path(options.output or source.with_name(source.stem + SUFFIXES[options.format]))
     check_target(target)

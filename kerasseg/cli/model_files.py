@@ -4,6 +4,12 @@ import json
 import zipfile
 from pathlib import Path
 
+import keras
+
+from kerasseg.anatomy import classes_of
+from kerasseg.datasets.masks import voc_colours
+from kerasseg.layers import NamedClasses
+
 ANOTHER = "Take the .keras file that `kerasseg train` or `model.save` wrote."
 
 
@@ -14,8 +20,6 @@ def load(path):
         FileNotFoundError: no such file.
         ValueError: a file that is no model, is cut short, or holds what is not to be run.
     """
-    import keras
-
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no model file {path}. {ANOTHER}")
@@ -39,8 +43,6 @@ def load(path):
 
 def refuse_strangers(config, path):
     """Raises `ValueError` for a Lambda layer, which is code, and for classes that nobody knows."""
-    import keras
-
     if isinstance(config, dict):
         name, module = config.get("class_name"), config.get("module")
         if name == "Lambda" and (module or "").startswith("keras"):
@@ -78,10 +80,6 @@ def channels_of(model, path):
 
 def classes_in(model):
     """The model's `NamedClasses`, or such a layer with numbers for names and distinct colours."""
-    from kerasseg.datasets.masks import voc_colours
-    from kerasseg.layers import NamedClasses
-    from kerasseg.models import classes_of
-
     count = model.output_shape[-1]
     known = classes_of(model) or NamedClasses([f"class {i}" for i in range(count)])
     if known.colours is None:

@@ -1,62 +1,24 @@
 """`kerasseg predict MODEL IMAGES... --output DIR`: label maps of one's own pictures."""
 
-import argparse
 import os
 from pathlib import Path
 
-from kerasseg.chapter import positive_integer
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tqdm import tqdm
+
+from kerasseg.cli import model_files
+from kerasseg.datasets.dataset import resize
+from kerasseg.datasets.files import SUFFIXES, by_stem, read_image
+from kerasseg.inference import predict_image
+from kerasseg.training.files import write_whole
 
 OVERLAY = 0.6  # how strongly the colours of the classes lie over the picture
 SUFFIX_OF = {"labels": ".png", "overlays": ".png", "probabilities": ".npy"}
 
 
-def predict(parser):
-    """Writes the label map of every picture.
-
-    A label map is a PNG file whose values are class ids, shown in the classes' colours. The model
-    file says what the classes look like and at which size it was trained: a picture is brought to
-    that size as in the training, and its label map comes back at the picture's own size.
-
-    example:
-      kerasseg predict runs/a/best.keras holiday/*.jpg --output maps --overlays
-      kerasseg predict runs/a/best.keras aerial.tif --output maps --image-size native --tile 512
-    """
-    parser.add_argument("model", help="a .keras file")
-    parser.add_argument("images", nargs="+", help="pictures, and folders of pictures")
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder for the label maps")
-    parser.add_argument(
-        "--image-size",
-        nargs="+",
-        type=size_word,
-        metavar=("H", "W"),
-        help="predict at this size and keep it; or native: predict at the picture's own size",
-    )
-    parser.add_argument(
-        "--tile",
-        type=positive_integer,
-        metavar="N",
-        help="predict in overlapping tiles of N pixels, for large pictures",
-    )
-    parser.add_argument(
-        "--overlap", type=overlap, default=0.25, metavar="X", help="share of a tile, default: 0.25"
-    )
-    parser.add_argument("--flip", action="store_true", help="average with the mirrored picture")
-    parser.add_argument(
-        "--overlays", action="store_true", help="also the classes over the pictures, in overlays/"
-    )
-    parser.add_argument(
-        "--probabilities",
-        action="store_true",
-        help="also float16 arrays (height, width, classes), as .npy files in probabilities/",
-    )
-    return run
-
-
 def run(options):
-    from tqdm import tqdm
-
-    from kerasseg.cli import model_files
-
     size = options.image_size
     if size not in (None, ["native"]) and (len(size) != 2 or "native" in size):
         raise ValueError(
@@ -81,21 +43,8 @@ def run(options):
     return 0
 
 
-def size_word(word):
-    return word if word == "native" else positive_integer(word)
-
-
-def overlap(word):
-    share = float(word)
-    if not 0 <= share <= 0.9:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 0.9. Received: {word}")
-    return share
-
-
 def find_pictures(words):
     """{path: its name in the output folder, without suffix}; of folders, all that lies in them."""
-    from kerasseg.datasets.files import SUFFIXES, by_stem
-
     pictures = {}
     for path in map(Path, words):
         if path.is_dir():
@@ -153,8 +102,6 @@ def check_writable(folder):
 
 def read(path, channels):
     """The picture, uint8 (height, width, channels), grey if the model has one channel."""
-    from kerasseg.datasets.files import read_image
-
     image = read_image(path)
     if channels == 1 and (image == image[..., :1]).all():
         return image[..., :1]
@@ -169,12 +116,6 @@ def read(path, channels):
 
 def label_map(model, image, trained_size, options):
     """(picture, uint8 ids, float16 probabilities or `None`), all of one height and width."""
-    import numpy as np
-    import tensorflow as tf
-
-    from kerasseg import predict_image
-    from kerasseg.datasets.dataset import resize
-
     asked = options.image_size
     size = trained_size if asked is None else None if asked == ["native"] else asked
     small = image if size is None else resize(tf.constant(image), size).numpy()
@@ -205,10 +146,6 @@ def label_map(model, image, trained_size, options):
 
 def write(targets, image, ids, probabilities, colours):
     """Writes what `targets` names, each file whole or not at all."""
-    import numpy as np
-    from PIL import Image
-
-    from kerasseg.training.files import write_whole
 
     def labels(path):
         picture = Image.fromarray(ids)

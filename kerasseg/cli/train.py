@@ -1,6 +1,5 @@
 """`kerasseg train DIR`: from a folder of images and masks to a model and the page of its run."""
 
-import argparse
 import contextlib
 import importlib.util
 import inspect
@@ -11,128 +10,25 @@ import sys
 from functools import partial
 from types import SimpleNamespace
 
-MODELS = (
-    "unet",
-    "segnet",
-    "segnet_basic",
-    "fcn8s",
-    "fcn16s",
-    "fcn32s",
-    "fc_densenet56",
-    "fc_densenet67",
-    "fc_densenet103",
-    "deconvnet",
-    "dilatednet",
-    "deeplab_v1",
-    "deeplab_v2",
-    "deeplab_v3",
-    "pspnet",
-    "hypercolumn",
-)
+import keras
+import tensorflow as tf
+
+from kerasseg import datasets, losses, metrics, models, training
+from kerasseg.datasets import Dataset
+from kerasseg.figures import learning_curves
+from kerasseg.losses import median_frequency_weights
+from kerasseg.training import cosine_with_warmup
+from kerasseg.training.devices import find_devices
+from kerasseg.training.evaluation import evaluate, score_table
+from kerasseg.training.files import write_text_whole
+from kerasseg.training.report import write_report
+from kerasseg.training.run import one_line
+
 LOSSES = {"crossentropy": "CrossEntropy", "dice": "Dice", "both": "CrossEntropyDice"}
 NARROW = {"unet": {"dropout": 0.2}}  # a net of fewer filters needs less than the paper's 0.5
 
 
-def train(parser):
-    """Trains a model on a folder of images and masks.
-
-    The folder is one that `kerasseg check` understands. Training pictures are flipped, scaled,
-    rotated and recoloured at random. The learning rate rises over the first twentieth of the steps
-    and falls along a cosine. After every epoch the model is scored on the validation pictures, and
-    the best epoch is kept: so its score on them is a little too good. A test split, or pictures
-    kept apart, gives the honest one. Without a validation split, a fifth of the pairs is drawn.
-
-    Killed at any moment and started again with the same command, training goes on from the last
-    finished epoch, with the same result. Ctrl-C ends it, and the same command goes on.
-
-    With --distribute, several devices share each batch and train as one would. Under JAX they may
-    be those of several machines, each of which starts the same command, and sees both folders. Its
-    environment says KERAS_DISTRIBUTION_JOB_ADDRESSES, host:port of the first machine, which alone
-    writes; KERAS_DISTRIBUTION_NUM_PROCESSES; and KERAS_DISTRIBUTION_PROCESS_ID, from 0.
-
-    example:
-      kerasseg train data/camvid --model unet --image-size 96 128 --epochs 30 --output runs/a
-
-    leaves in the output folder:
-      best.keras, last.keras   the best and the last epoch, with names and colours of the classes
-      report.html              the run on one page; curves.png, evaluation.json and pictures/ for it
-      log.csv, run.json        a row an epoch; the settings and what is kept
-      tensorboard/             for `tensorboard --logdir`, where TensorBoard is installed
-
-    exit code:
-      0    trained, or trained before
-      2    wrong arguments or data, a loss that became NaN, a folder that cannot be written
-      130  interrupted
-    """
-    parser.add_argument("folder", help="images/ and masks/, or as `kerasseg check` says")
-    parser.add_argument("--output", required=True, help="folder of the run, made if need be")
-    parser.add_argument("--model", choices=MODELS, default="unet", help="default: unet")
-    parser.add_argument("--epochs", type=whole, default=50, help="default: 50")
-    parser.add_argument(
-        "--image-size",
-        type=whole,
-        nargs=2,
-        default=(256, 256),
-        metavar=("HEIGHT", "WIDTH"),
-        help="pictures are resized to it; default: 256 256",
-    )
-    parser.add_argument(
-        "--width", type=positive, help="scales all filter counts; default: 0.25, or 1 with weights"
-    )
-    parser.add_argument("--batch-size", type=whole, default=8, help="default: 8")
-    parser.add_argument(
-        "--learning-rate",
-        type=positive,
-        help="peak of the schedule, for Adam; default: 0.002, or 0.0002 with encoder weights",
-    )
-    parser.add_argument(
-        "--loss", choices=LOSSES, default="crossentropy", help="default: crossentropy"
-    )
-    parser.add_argument(
-        "--balance",
-        type=share,
-        default=0.6,
-        metavar="POWER",
-        help="of median-frequency class weights: 0 weighs all classes alike, 1 lets rare ones "
-        "weigh by how rare they are; default: 0.6",
-    )
-    parser.add_argument(
-        "--augment",
-        type=share,
-        default=1.0,
-        metavar="STRENGTH",
-        help="of the random variation, 0 to 1; default: 1",
-    )
-    parser.add_argument(
-        "--encoder-weights", help="imagenet (a download), or a file, for VGG and ResNet encoders"
-    )
-    parser.add_argument(
-        "--mixed-precision", action="store_true", help="compute in float16: faster on recent GPUs"
-    )
-    parser.add_argument(
-        "--patience",
-        type=whole,
-        default=20,
-        help="epochs without a better score after which to stop; default: 20",
-    )
-    parser.add_argument(
-        "--distribute",
-        type=way,
-        metavar="{mirrored,jax}",
-        help="mirrored: all GPUs of this machine, under TensorFlow; jax: all devices of this or "
-        "several machines, under JAX; default: one device",
-    )
-    parser.add_argument("--seed", type=seed, default=0, help="of everything random; default: 0")
-    parser.add_argument(
-        "--force", action="store_true", help="remove another run that lies in the output folder"
-    )
-    return run
-
-
 def run(options):
-    from kerasseg import datasets, training
-    from kerasseg.training.devices import find_devices
-
     devices = find_devices(options.distribute)
     if devices.process:  # the first one speaks for all
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
@@ -179,7 +75,7 @@ def settings_of(options):
     settings = {
         name: value
         for name, value in vars(options).items()
-        if name not in ("run", "folder", "output", "force", "epochs", "patience")
+        if name not in ("folder", "output", "force", "epochs", "patience")
     }
     if options.width is None:
         settings["width"] = 1.0 if with_weights else 0.25
@@ -189,10 +85,6 @@ def settings_of(options):
 
 
 def fit(kept, data, devices, settings):
-    import tensorflow as tf
-
-    from kerasseg.training import one_line
-
     if kept.epoch:
         print(f"Going on after epoch {kept.epoch} of {kept.epochs}.")
     train, validation = devices.training(data), devices.validation(data)
@@ -221,8 +113,6 @@ def fit(kept, data, devices, settings):
 
 def tensorboard(kept):
     """TensorBoard's callback in a list, empty where TensorBoard is not installed."""
-    import keras
-
     spec = importlib.util.find_spec("tensorboard")
     if spec is None or spec.origin is None:  # a mere folder of this name
         return []
@@ -231,11 +121,6 @@ def tensorboard(kept):
 
 def compiled(data, settings, steps):
     """The model with its loss, its optimizer and its schedule, before the first step."""
-    import keras
-
-    from kerasseg import losses, metrics, models
-    from kerasseg.training import cosine_with_warmup
-
     keras.utils.set_random_seed(settings["seed"])
     arguments = dict(NARROW.get(settings["model"], {}) if settings["width"] < 1 else {})
     build = getattr(models, settings["model"])
@@ -268,9 +153,6 @@ def compiled(data, settings, steps):
 
 def class_weights(data, power):
     """Median-frequency weights of the training pictures as they are, to a power."""
-    from kerasseg.datasets import Dataset
-    from kerasseg.losses import median_frequency_weights
-
     if power == 0:
         return None
     plain = Dataset(
@@ -289,8 +171,6 @@ def class_weights(data, power):
 @contextlib.contextmanager
 def dtype_policy(name):
     """Layers made inside have this policy, `None` for the usual one."""
-    import keras
-
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name or before)
     try:
@@ -301,11 +181,6 @@ def dtype_policy(name):
 
 def finish(kept, data):
     """Scores the best model, draws the curves, and writes the page of the run."""
-    from kerasseg.figures import learning_curves
-    from kerasseg.training.evaluation import evaluate, score_table
-    from kerasseg.training.files import write_text_whole
-    from kerasseg.training.report import write_report
-
     scores = evaluate(kept.load("best"), data.validation, data, kept.folder)
     words = json.dumps({"split": "validation", **scores}, indent=1)
     write_text_whole(kept.folder / "evaluation.json", words)
@@ -328,34 +203,3 @@ def where(kept):
         f"The model is {kept.folder / 'best.keras'}, the page of the run "
         f"{kept.folder / 'report.html'}."
     )
-
-
-def way(text):
-    """How to use several devices, less `MultiWorkerMirroredStrategy`: Keras's `fit` fails there."""
-    if text not in ("mirrored", "jax"):
-        raise argparse.ArgumentTypeError(
-            "expected mirrored, for the GPUs of one machine under TensorFlow, or jax, for one or "
-            f"several machines under JAX. Received: {text}"
-        )
-    return text
-
-
-def number(kind, legal, words):
-    """What reads a number off the command line, or says what was expected."""
-
-    def read(text):
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not legal(value):
-            raise argparse.ArgumentTypeError(f"expected {words}. Received: {text}")
-        return value
-
-    return read
-
-
-whole = number(int, lambda n: n >= 1, "a whole number of at least 1")
-seed = number(int, lambda n: 0 <= n < 2**32, "a whole number from 0, below 2^32")
-positive = number(float, lambda x: 0 < x < math.inf, "a number above 0")
-share = number(float, lambda x: 0 <= x <= 1, "a number from 0 to 1")

@@ -70,7 +70,7 @@ def test_wrong_arguments_exit_with_2_and_one_line(arguments, capsys):
 def test_a_file_name_that_no_terminal_can_show_is_printed_all_the_same(camvid_dir):
     (camvid_dir / "train" / "\udcff\udcfe.txt").write_text("")
     result = subprocess.run(
-        [sys.executable, "-m", "kerasseg.cli", "check", str(camvid_dir)],
+        [sys.executable, "-m", "kerasseg_command", "check", str(camvid_dir)],
         env={**environment("tensorflow"), "PYTHONIOENCODING": "ascii"},
         capture_output=True,
         text=True,

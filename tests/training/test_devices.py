@@ -290,7 +290,15 @@ def test_half_a_cluster_is_one_error(monkeypatch):
 @pytest.mark.slow
 def test_two_workers_killed_in_the_command_line_go_on_as_if_they_had_not_been(pictures, tmp_path):
     pytest.importorskip("jax")
-    words = [sys.executable, "-m", "kerasseg.cli", "train", str(pictures), "--distribute", "jax"]
+    words = [
+        sys.executable,
+        "-m",
+        "kerasseg_command",
+        "train",
+        str(pictures),
+        "--distribute",
+        "jax",
+    ]
     words += ["--model", "segnet_basic", "--width", "0.05", "--image-size", "8", "12"]
     words += ["--epochs", "3", "--batch-size", "4"]
 

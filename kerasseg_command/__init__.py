@@ -1,0 +1,11 @@
+"""The command line: `kerasseg COMMAND`, for your own images.
+
+This package reads the command line and imports nothing from `kerasseg`, whose import takes seconds
+because it imports Keras and a backend: `kerasseg --help` and wrong arguments are answered at once.
+A module here has the arguments of a command, and its docstring is the command's help. The module
+of the same name in `kerasseg.cli` has the function `run(options)` that does the work.
+"""
+
+from kerasseg_command.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,29 @@
+"""Scores a saved model on a folder of images and masks.
+
+Prints the IoU of each class and their mean, from one confusion matrix over the whole split.
+
+example:
+  kerasseg evaluate runs/a/best.keras data/camvid
+"""
+
+from kerasseg_command.arguments import positive_integer
+
+
+def add_arguments(parser):
+    parser.add_argument("model", help="a .keras file")
+    parser.add_argument("folder", help="images and masks, as `kerasseg check` takes them")
+    parser.add_argument(
+        "--split",
+        choices=("train", "validation", "test"),
+        default="validation",
+        help="which part of the folder (default: validation)",
+    )
+    parser.add_argument(
+        "--image-size",
+        nargs=2,
+        type=positive_integer,
+        metavar=("HEIGHT", "WIDTH"),
+        help="pixels to resize the images to (default: the size that the model was trained at)",
+    )
+    parser.add_argument("--batch-size", type=positive_integer, default=8, help="default: 8")
+    parser.add_argument("--json", action="store_true", help="all digits, for other programs")

@@ -1,0 +1,83 @@
+"""Reads the command line, runs the command, and turns errors into a line and an exit code."""
+
+import argparse
+import difflib
+import importlib
+import importlib.util
+import inspect
+import re
+import runpy
+import sys
+from pathlib import Path
+
+from kerasseg_command import chapters, check, evaluate, export, predict, train
+from kerasseg_command.quiet import quiet_imports
+
+COMMANDS = (chapters, check, train, evaluate, predict, export)
+
+
+def main(arguments=None):
+    """Runs a command and returns its exit code; wrong arguments end the process with code 2.
+
+    Args:
+        arguments: The words behind `kerasseg`; by default those that the process was started with.
+    """
+    options = parse(arguments)
+    command = vars(options).pop("command")
+    for stream in (sys.stdout, sys.stderr):  # a file may have a name that a terminal cannot show
+        if hasattr(stream, "reconfigure"):  # `io.StringIO` has none, and shows every name
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        with quiet_imports():
+            module = importlib.import_module(f"kerasseg.cli.{command}")
+        return module.run(options)
+    except (ImportError, OSError, ValueError) as error:
+        print("kerasseg: error:", *str(error).splitlines(), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def parse(arguments):
+    """The options of a command, with its name as `command`."""
+    parser = Parser(
+        prog="kerasseg",
+        description="Encoders and decoders for images in Keras 3.",
+        epilog="example:\n  kerasseg check data/camvid\n\n`kerasseg COMMAND --help` says more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(metavar="command", dest="command", required=True)
+    for command in COMMANDS:
+        description = inspect.getdoc(command)
+        command_parser = commands.add_parser(
+            command.__name__.rpartition(".")[2],
+            help=description.splitlines()[0],
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(command_parser)
+    return parser.parse_args(arguments)
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports wrong arguments in one line, with the choice that was probably meant."""
+
+    def error(self, message):
+        found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        if found:
+            choices = [choice.strip("'") for choice in found[2].split(", ")]
+            for close in difflib.get_close_matches(found[1], choices, n=1):
+                message += f". Did you mean {close}?"
+        end = "" if message.endswith("?") else "."
+        self.exit(2, f"{self.prog}: error: {message}{end} `{self.prog} --help` shows an example.\n")
+
+
+class ShowVersion(argparse.Action):
+    """Prints the version of `kerasseg`, read without importing it."""
+
+    def __call__(self, parser, *_):
+        package = Path(importlib.util.find_spec("kerasseg").origin)
+        version = runpy.run_path(package.with_name("version.py"))["__version__"]
+        print(f"kerasseg {version}")
+        parser.exit()

@@ -1,0 +1,126 @@
+"""Trains a model on a folder of images and masks.
+
+The folder is one that `kerasseg check` understands. Training images are flipped, scaled,
+rotated and recoloured at random. The learning rate rises over the first twentieth of the steps
+and falls along a cosine. After every epoch the model is scored on the validation images, and
+the best epoch is kept: so its score on them is a little too good. A test split, or images
+kept apart, gives the honest one. Without a validation split, a fifth of the pairs is drawn.
+
+Killed at any moment and started again with the same command, training goes on from the last
+finished epoch, with the same result. Ctrl-C ends it, and the same command goes on.
+
+With --distribute, several devices share each batch and train as one would. Under JAX they may
+be those of several machines, each of which starts the same command, and sees both folders. Its
+environment says KERAS_DISTRIBUTION_JOB_ADDRESSES, host:port of the first machine, which alone
+writes; KERAS_DISTRIBUTION_NUM_PROCESSES; and KERAS_DISTRIBUTION_PROCESS_ID, from 0.
+
+example:
+  kerasseg train data/camvid --model unet --image-size 96 128 --epochs 30 --output runs/a
+
+leaves in the output folder:
+  best.keras, last.keras   the best and the last epoch, with names and colours of the classes
+  report.html              the run on one page; curves.png, evaluation.json and pictures/ for it
+  log.csv, run.json        a row an epoch; the settings and what is kept
+  tensorboard/             for `tensorboard --logdir`, where TensorBoard is installed
+
+exit code:
+  0    trained, or trained before
+  2    wrong arguments or data, a loss that became NaN, a folder that cannot be written
+  130  interrupted
+"""
+
+from kerasseg_command.arguments import positive_integer, positive_number, seed, share
+
+MODELS = (
+    "unet",
+    "segnet",
+    "segnet_basic",
+    "fcn8s",
+    "fcn16s",
+    "fcn32s",
+    "fc_densenet56",
+    "fc_densenet67",
+    "fc_densenet103",
+    "deconvnet",
+    "dilatednet",
+    "deeplab_v1",
+    "deeplab_v2",
+    "deeplab_v3",
+    "pspnet",
+    "hypercolumn",
+)
+LOSSES = ("crossentropy", "dice", "both")
+
+
+def add_arguments(parser):
+    parser.add_argument("folder", help="images/ and masks/, or as `kerasseg check` says")
+    parser.add_argument("--output", required=True, help="folder of the run, made if need be")
+    add_model_arguments(parser)
+    add_training_arguments(parser)
+    parser.add_argument(
+        "--force", action="store_true", help="remove another run that lies in the output folder"
+    )
+
+
+def add_model_arguments(parser):
+    parser.add_argument("--model", choices=MODELS, default="unet", help="default: unet")
+    parser.add_argument(
+        "--image-size",
+        type=positive_integer,
+        nargs=2,
+        default=(256, 256),
+        metavar=("HEIGHT", "WIDTH"),
+        help="images are resized to it; default: 256 256",
+    )
+    parser.add_argument(
+        "--width",
+        type=positive_number,
+        help="scales all filter counts; default: 0.25, or 1 with weights",
+    )
+    parser.add_argument(
+        "--encoder-weights", help="imagenet (a download), or a file, for VGG and ResNet encoders"
+    )
+    parser.add_argument(
+        "--mixed-precision", action="store_true", help="compute in float16: faster on recent GPUs"
+    )
+
+
+def add_training_arguments(parser):
+    parser.add_argument("--epochs", type=positive_integer, default=50, help="default: 50")
+    parser.add_argument("--batch-size", type=positive_integer, default=8, help="default: 8")
+    parser.add_argument(
+        "--learning-rate",
+        type=positive_number,
+        help="peak of the schedule, for Adam; default: 0.002, or 0.0002 with encoder weights",
+    )
+    parser.add_argument(
+        "--loss", choices=LOSSES, default="crossentropy", help="default: crossentropy"
+    )
+    parser.add_argument(
+        "--balance",
+        type=share,
+        default=0.6,
+        metavar="POWER",
+        help="of median-frequency class weights: 0 gives all classes the same weight, 1 gives rare "
+        "classes weights in proportion to how rare they are; default: 0.6",
+    )
+    parser.add_argument(
+        "--augment",
+        type=share,
+        default=1.0,
+        metavar="STRENGTH",
+        help="of the random variation, 0 to 1; default: 1",
+    )
+    parser.add_argument(
+        "--patience",
+        type=positive_integer,
+        default=20,
+        help="epochs without a better score after which to stop; default: 20",
+    )
+    parser.add_argument(
+        "--distribute",
+        choices=("mirrored", "jax"),
+        help="mirrored: all GPUs of this machine, under TensorFlow; jax: all devices of this or "
+        "several machines, under JAX; default: one device",
+    )
+    parser.add_argument("--seed", type=seed, default=0, help="of everything random; default: 0")
