@@ -2,29 +2,37 @@
 
 import keras
 
-from kerasseg.anatomy.graphs import data_format_of, graph_of, unfold
+from kerasseg.anatomy.graphs import graph_of
+from kerasseg.anatomy.outputs import classes_of, output_of
 from kerasseg.layers import NamedClasses
 
+__all__ = ["classes_of", "with_classes"]
 
-def with_classes(model, class_names, colours=None, ignore_class=255, image_size=None):
+
+def with_classes(
+    model, class_names, colours=None, ignore_class=255, image_size=None, multi_label=None
+):
     """The same model, which also knows what its classes are called and look like.
 
-    It shares layers and weights with `model` and gives the same logits; it ends in a
+    It shares layers and weights with `model` and gives the same output; it ends in a
     `NamedClasses` layer that `model.save` keeps in the file. What such a layer said before is
     replaced. The new model is not compiled.
 
     Args:
         model: A functional or Sequential `keras.Model` of one output, with a channel a class.
-        class_names: One name a class id.
-        colours: One (red, green, blue), 0 to 255, a class id; `None` for no colours.
+        class_names: One name a class id. A binary model, of one channel, has two, for the ids 0 and
+            1, or one alone: then id 0 is called "background", in black.
+        colours: One (red, green, blue), 0 to 255, a name; `None` for no colours.
         ignore_class: The void id in the masks; `None` if every pixel has a class.
-        image_size: (height, width) of the training pictures; `None` if they had no common size.
+        image_size: (height, width) of the training images; `None` if they had no common size.
+        multi_label: Whether each channel is a yes or no by itself. `None`: if it is a sigmoid.
 
     Returns:
         A functional `keras.Model`.
 
     Raises:
-        ValueError: names or colours that are not as many as the model's channels.
+        ValueError: names or colours that are not as many as the model's classes; `multi_label` and
+            an activation that contradict each other.
 
     Example:
 
@@ -32,24 +40,31 @@ def with_classes(model, class_names, colours=None, ignore_class=255, image_size=
     >>> classes_of(model).class_names
     ('background', 'cell')
     """
-    calls, outputs = unfold(model, model.inputs)
-    if len(outputs) != 1:
+    if len(model.outputs) != 1:
         raise ValueError(
-            f"`model` must have one output. Received: model={model.name} of {len(outputs)} outputs"
+            "`model` must have one output. "
+            f"Received: model={model.name} of {len(model.outputs)} outputs"
         )
-    shape = outputs[0].shape
-    channels = shape[1 if len(shape) > 2 and data_format_of(calls) == "channels_first" else -1]
-    if len(class_names) != channels:
+    output = output_of(model)
+    by_activation = {"softmax": False, "sigmoid": True}.get(output.activation)
+    if output.labels == "binary":
+        multi_label = False
+    elif multi_label is not None and by_activation not in (None, multi_label):
         raise ValueError(
-            f"`class_names` must name each of the model's {channels} classes. Received: "
+            f"A model of several channels that ends in a {output.activation} must have "
+            f"multi_label={by_activation}. Received: multi_label={multi_label}"
+        )
+    elif multi_label is None:
+        multi_label = output.labels == "multilabel"
+    count = output.num_classes
+    if len(class_names) != count and not (output.labels == "binary" and len(class_names) == 1):
+        raise ValueError(
+            f"`class_names` must name each of the model's {count} classes. Received: "
             f"{len(class_names)} names, class_names={tuple(class_names)}"
         )
-    known = classes_of(model)
-    logits = model.outputs[0] if known is None else known.input
-    layer = NamedClasses(class_names, colours, ignore_class, image_size, name="classes")
+    layer = NamedClasses(
+        class_names, colours, ignore_class, image_size, multi_label, name="classes"
+    )
+    last = model.layers[-1]
+    logits = last.input if isinstance(last, NamedClasses) else model.outputs[0]
     return keras.Model(graph_of(model).input, layer(logits), name=model.name)
-
-
-def classes_of(model):
-    """The `NamedClasses` layer of a model, or `None` if it has none."""
-    return next((layer for layer in model.layers if isinstance(layer, NamedClasses)), None)

@@ -34,12 +34,14 @@ class Call(NamedTuple):
         return tensors_in((self.args, self.kwargs))
 
 
-def unfold(model, inputs):
+def unfold(model, inputs, strict=True):
     """Runs symbolic tensors through a model, and through the models nested in it.
 
     Args:
         model: A functional or Sequential `keras.Model`.
         inputs: List of `keras.KerasTensor`s, one for each of the model's inputs, of any size.
+        strict: Whether a nested model whose graph cannot be read is an error. If not, it stays one
+            call.
 
     Returns:
         `(calls, outputs)`: every call in an order in which it can be made, nested models unfolded,
@@ -54,8 +56,8 @@ def unfold(model, inputs):
             if node.is_input:
                 continue
             args, kwargs = node.arguments.fill_in(known)
-            if isinstance(node.operation, keras.Model):
-                inner, outputs = unfold(node.operation, tensors_in((args, kwargs)))
+            if isinstance(node.operation, keras.Model) and (strict or has_graph(node.operation)):
+                inner, outputs = unfold(node.operation, tensors_in((args, kwargs)), strict)
                 calls += inner
             else:
                 outputs = tensors_in(node.operation.compute_output_spec(*args, **kwargs))
@@ -64,10 +66,15 @@ def unfold(model, inputs):
     return calls, [known[id(x)] for x in graph.outputs]
 
 
+def has_graph(model):
+    """Whether a model is functional, or a Sequential that is built."""
+    return hasattr(getattr(model, "_functional", None) or model, "_nodes_by_depth")
+
+
 def graph_of(model):
     """The functional graph of a model."""
     graph = getattr(model, "_functional", None) or model
-    if not hasattr(graph, "_nodes_by_depth"):
+    if not has_graph(model):
         raise ValueError(
             "`model` must be functional or a Sequential that is built, since only their graphs can "
             f"be read. Received: model={model.name} of class {type(model).__name__}"

@@ -5,23 +5,26 @@ import keras
 
 @keras.saving.register_keras_serializable(package="kerasseg")
 class NamedClasses(keras.layers.Identity):
-    """Passes logits on as they are, and knows what they stand for.
+    """Passes its input on unchanged, and knows what the channels stand for.
 
-    The last layer of a model that travels: who loads the file needs no other to name the classes,
-    to colour them, and to bring a picture to the size that the model was trained at.
+    It is the last layer of a model that is shared: the file alone is enough to name the classes, to
+    colour them, and to bring an image to the size that the model was trained at.
     `kerasseg.models.with_classes` adds it, `kerasseg.models.classes_of` finds it.
 
     Args:
-        class_names: One name a class id.
-        colours: One (red, green, blue), 0 to 255, a class id. `None` if the classes have none.
+        class_names: One name a class id. One name alone is the foreground of a binary model; id 0
+            is then called "background".
+        colours: One (red, green, blue), 0 to 255, a name. `None` if the classes have none.
         ignore_class: The void id in the masks. `None` if every pixel has a class.
-        image_size: (height, width) of the training pictures. `None` if they had no common size.
+        image_size: (height, width) of the training images. `None` if they had no common size.
+        multi_label: Whether each channel is a label that a pixel has or has not, beside others.
 
     Input shape: any, any dtype; it is not cast, also under mixed precision.
     Output shape: that of the input.
 
     Raises:
-        ValueError: names that are not distinct words, colours or sizes that are none.
+        ValueError: names that are not distinct strings; colours that are not three integers from 0
+            to 255; an image size that is not two positive integers.
 
     Example:
 
@@ -30,12 +33,25 @@ class NamedClasses(keras.layers.Identity):
     ([ 0.5 -0.5], ('road', 'sky'))
     """
 
-    def __init__(self, class_names, colours=None, ignore_class=255, image_size=None, **kwargs):
+    def __init__(
+        self,
+        class_names,
+        colours=None,
+        ignore_class=255,
+        image_size=None,
+        multi_label=False,
+        **kwargs,
+    ):
         super().__init__(**{"autocast": False, **kwargs})
         self.class_names = as_names(class_names)
+        if len(self.class_names) == 1 and not multi_label:
+            self.class_names = as_names(["background", *class_names])
+            if colours is not None and len(colours) == 1:
+                colours = [(0, 0, 0), *colours]
         self.colours = None if colours is None else as_colours(colours, len(self.class_names))
         self.ignore_class = ignore_class
         self.image_size = None if image_size is None else as_size(image_size)
+        self.multi_label = bool(multi_label)
 
     def get_config(self):
         return {
@@ -44,6 +60,7 @@ class NamedClasses(keras.layers.Identity):
             "colours": self.colours,
             "ignore_class": self.ignore_class,
             "image_size": self.image_size,
+            "multi_label": self.multi_label,
         }
 
 

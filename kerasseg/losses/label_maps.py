@@ -59,6 +59,19 @@ def as_pixel_weights(sample_weight, scores, axis, dtype):
     return weights
 
 
+def predicted_ids(scores, axis=-1, from_logits=True, multi_label=False):
+    """What scores decide, int32: the ids of the largest, or 1 where a channel says yes.
+
+    Several channels give a label map without their axis: the largest wins. One channel gives a
+    label map of 0 and 1, and with `multi_label` each channel a mask of 0 and 1: a logit says yes
+    above 0, a probability above 0.5.
+    """
+    if scores.shape[axis] == 1 or multi_label:
+        ids = ops.cast(scores > (0 if from_logits else 0.5), "int32")
+        return ids if multi_label else ops.squeeze(ids, axis)
+    return ops.cast(ops.argmax(scores, axis=axis), "int32")
+
+
 def inside_classes(labels, num_classes):
     """Where labels are ids of classes: whole numbers in the range."""
     inside = ops.logical_and(labels >= 0, labels < num_classes)

@@ -119,3 +119,45 @@ def two_outputs():
 def test_what_does_not_fit_is_refused(model, arguments, message):
     with pytest.raises(ValueError, match=message):
         with_classes(model(), **arguments)
+
+
+def test_a_binary_model_has_two_names_or_one_for_the_foreground(tmp_path):
+    model = unet((None, None, 3), 1, width=1 / 32, activation="sigmoid")
+    known = classes_of(with_classes(model, ["sky", "cloud"], [(1, 2, 3), (4, 5, 6)]))
+    assert (known.class_names, known.multi_label) == (("sky", "cloud"), False)
+    named = with_classes(model, ["cloud"], [(4, 5, 6)])
+    named.save(tmp_path / "model.keras")
+    known = classes_of(keras.saving.load_model(tmp_path / "model.keras"))
+    assert known.class_names == ("background", "cloud")
+    assert known.colours == ((0, 0, 0), (4, 5, 6))
+    with pytest.raises(ValueError, match="each of the model's 2 classes. Received: 3"):
+        with_classes(model, NAMES)
+    with pytest.raises(ValueError, match="each of the model's 2 classes. Received: 1"):
+        with_classes(unet((None, None, 3), 2, width=1 / 32), ["cloud"])
+
+
+@pytest.mark.parametrize("activation", [None, "sigmoid", "softmax"])
+def test_multi_label_is_said_or_follows_from_sigmoids(activation):
+    model = small_unet(activation=activation)
+    assert classes_of(with_classes(model, NAMES)).multi_label == (activation == "sigmoid")
+    by_activation = {"sigmoid": True, "softmax": False}.get(activation)
+    for multi_label in (True, False):
+        if by_activation in (None, multi_label):
+            named = with_classes(model, NAMES, multi_label=multi_label)
+            assert classes_of(named).multi_label == multi_label
+        else:
+            with pytest.raises(ValueError, match=f"must have multi_label={by_activation}"):
+                with_classes(model, NAMES, multi_label=multi_label)
+
+
+def test_a_file_written_before_multi_label_still_loads():
+    config = NamedClasses(NAMES).get_config()
+    del config["multi_label"]
+    assert not NamedClasses.from_config(config).multi_label
+
+
+def test_classes_of_finds_the_layer_in_nested_models_the_outermost_first():
+    named = with_classes(small_unet(), NAMES)
+    around = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Rescaling(2.0), named])
+    assert classes_of(around).class_names == NAMES
+    assert classes_of(with_classes(around, ["a", "b", "c"])).class_names == ("a", "b", "c")
