@@ -20,9 +20,8 @@ from kerasseg.losses import median_frequency_weights
 from kerasseg.training import cosine_with_warmup
 from kerasseg.training.devices import find_devices
 from kerasseg.training.evaluation import evaluate, score_table
-from kerasseg.training.files import write_text_whole
+from kerasseg.training.files import one_line, write_text_whole
 from kerasseg.training.report import write_report
-from kerasseg.training.run import one_line
 
 LOSSES = {"crossentropy": "CrossEntropy", "dice": "Dice", "both": "CrossEntropyDice"}
 NARROW = {"unet": {"dropout": 0.2}}  # a net of fewer filters needs less than the paper's 0.5

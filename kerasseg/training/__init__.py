@@ -1,5 +1,14 @@
-"""Around `fit`: a run that survives, devices, evaluation, and the page of a run."""
+"""Around `fit`: callbacks, a run that survives being killed, devices, evaluation, the report."""
 
-from kerasseg.training.run import Run, cosine_with_warmup, fingerprint
+from kerasseg.training.batch_norm import UpdateBatchNorm, update_batch_norm
+from kerasseg.training.fingerprints import fingerprint
+from kerasseg.training.run import Run
+from kerasseg.training.schedule import cosine_with_warmup
 
-__all__ = ["Run", "cosine_with_warmup", "fingerprint"]
+__all__ = [
+    "Run",
+    "UpdateBatchNorm",
+    "cosine_with_warmup",
+    "fingerprint",
+    "update_batch_norm",
+]

@@ -1,10 +1,15 @@
-"""Writing a file whole or not at all."""
+"""Files that are written completely or not at all, and what goes into them."""
 
+import json
+import math
 import os
+from pathlib import Path
+
+__all__ = ["as_json", "one_line", "write_json_whole", "write_text_whole", "write_whole"]
 
 
 def write_whole(path, write):
-    """Calls `write(path)` on another path, and puts the file in place in one step when it is whole.
+    """Calls `write(path)` with another path, and moves the complete file into place in one step.
 
     A reader finds the old file or the new one, whatever happens to this process.
     """
@@ -22,3 +27,24 @@ def write_whole(path, write):
 def write_text_whole(path, text):
     """`write_whole` of a text."""
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_json_whole(path, value):
+    """`write_whole` of a value that `as_json` understands."""
+    write_text_whole(path, json.dumps(as_json(value), indent=1))
+
+
+def as_json(value):
+    """What comes back when a value is written as JSON and read; NaN and infinity become `None`."""
+    if isinstance(value, dict):
+        return {str(key): as_json(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(entry) for entry in value]
+    if isinstance(value, Path):
+        return str(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def one_line(error):
+    """The first line of an error's message, without its full stop."""
+    return str(error).strip().split("\n")[0].rstrip(".")

@@ -1,88 +1,90 @@
-"""Training that survives: a callback that keeps every epoch of `fit`, and the schedule.
+"""Training that survives being killed: a callback that keeps every epoch of `fit`.
 
 An epoch is kept when `run.json` names it. That file is replaced in one step, after the epoch's
-model lies on the disk under a name of its own, so a process killed at any moment leaves a whole
-epoch behind. All else (`best.keras`, `last.keras`, `log.csv`) is read off it, and mended from it.
+model has been written under a name of its own, so a process killed at any moment leaves a complete
+epoch behind. Everything else (`best.keras`, `last.keras`, `log.csv`) follows from it.
 """
 
 import contextlib
 import csv
 import functools
-import hashlib
 import itertools
-import json
 import math
-import os
 import shutil
 import time
 from pathlib import Path
 
 import keras
-import numpy as np
 
-from kerasseg.training.files import write_text_whole, write_whole
+from kerasseg.training.files import as_json, one_line, write_json_whole, write_whole
+from kerasseg.training.run_folder import CHECKPOINTS, lock_folder, read_run, remove_run, same_file
+from kerasseg.training.seeds import seeded_layers
 from kerasseg.version import __version__
 
-__all__ = ["Run", "cosine_with_warmup", "fingerprint"]
+__all__ = ["Run"]
 
-CHECKPOINTS = ("checkpoints/epoch_*.keras", "checkpoints/.epoch_*.keras")
-OWN_FILES = (
-    *("run.json", "log.csv", "best.keras", "last.keras"),
-    *("evaluation.json", "curves.png", "report.html"),
-    *CHECKPOINTS,
-    *("pictures/best*.png", "pictures/worst*.png", "tensorboard/*/events.out.*"),
-)
+MEAN_IOU = "val_mean_iou"
+LATER_OPTIONS = {"monitor": MEAN_IOU, "mode": "auto"}  # older runs do not name them
 
 
 class Run(keras.callbacks.Callback):
     """A training in a folder, which goes on there after it was killed as if it had not been.
 
-    At the end of each epoch the model with its optimizer is saved, and `run.json` says so. The
-    order of the pictures, their variants and the dropout of an epoch are drawn from the seed and
-    the number of the epoch; the schedule goes by the optimizer's own count of steps; the best
-    score and the patience are read off the kept epochs. So, on one kind of machine and CPU, the
+    At the end of each epoch the model is saved with its optimizer, and `run.json` says so. The
+    order of the images, their augmentation and the dropout of an epoch depend on the seed and the
+    number of the epoch; the schedule depends on the optimizer's own count of steps; the best score
+    and the patience are computed from the kept epochs. So, on one kind of machine and CPU, the
     weights after a kill and a restart are those of a training that was never killed.
-    (`keras.callbacks.BackupAndRestore` of Keras 3.15.1 forgets the order of the pictures, the
-    state of dropout, and the best score.)
+
+    This is why Keras's own callbacks are not used: `BackupAndRestore` forgets the order of the
+    images, the state of dropout and the best score; `EarlyStopping` forgets how long it has
+    waited; `CSVLogger` writes an epoch twice if the process is killed before the epoch is kept;
+    after `TerminateOnNaN` the useless epoch would still be scored and kept.
 
     Args:
         folder: Where the run lies: empty, not there yet, or left by the same run.
         data: The `kerasseg.datasets.Dataset` that `fit` trains on; its `epoch` is set, its `seed`
             seeds the layers.
-        epochs: How many to train.
-        patience: After how many epochs without a better mean IoU to stop; `None` for never.
-        settings: What makes this run another than others, a dict for JSON. `epochs`, `patience`
-            and the backend are added.
-        fingerprint: A function without arguments that gives something else when the data set has
+        epochs: How many to train. More than the run in `folder` had: it goes on to so many.
+        patience: After how many epochs without a better score to stop; `None` for never.
+        monitor: The name of the score, as `fit` logs it, by which the best epoch is chosen.
+        mode: "max" if a higher score is better, "min" if a lower one is; "auto" asks the metric.
+        settings: What distinguishes this run from others, a dict for JSON. The other arguments and
+            the backend are added.
+        defaults: The defaults of `settings`, a dict. A run of an older version, without such an
+            option, was trained with the default, and goes on if that is still the setting.
+        fingerprint: A function without arguments that returns something else when the data set has
             changed, such as `functools.partial(fingerprint, data_dir)`; `None` for none.
         force: Whether what another run left in `folder` is removed, when `fit` begins.
         writes: Whether this process writes: `False` for all but one where several train together.
 
     Attributes:
         state: What `run.json` holds: "settings", "data" (the fingerprint), "versions", "epoch"
-            (how many are finished), "best" ({"epoch", "val_mean_iou"}, or `None`), "history" (the
-            rows of `log.csv`) and "finished".
+            (how many are finished), "best" ({"epoch", and the score under its name}, or `None`),
+            "history" (the rows of `log.csv`) and "finished".
         epoch: How many epochs are finished: `initial_epoch` for `fit`.
         over: Whether there is nothing left to train: all epochs are done, or patience ran out.
+        stopped_early: Whether patience ran out before all epochs were done.
 
-    Nothing is written before `fit` begins. It leaves in `folder`: `run.json`; `log.csv`, a row an
-    epoch; `best.keras`, the epoch with the highest `val_mean_iou`; `last.keras`; `checkpoints/`,
-    which the two are copied from, so that who writes over them does not spoil the run.
+    Nothing is written before `fit` begins. It leaves in `folder`: `run.json`; `log.csv`, a row per
+    epoch; `best.keras`, the epoch with the best score; `last.keras`; `checkpoints/`, from which
+    the two are copied, so that a program that writes over them does not damage the run.
 
     Raises:
         ValueError: the folder holds another run, or other files, or another process trains there;
             the data set is not the one that the run began with; a kept model that is damaged. In
-            `fit`: a loss that is NaN or infinite, a data set that changed.
+            `fit`: a loss that is NaN or infinite, a data set that changed, a `monitor` that `fit`
+            does not log or whose direction is unknown.
         OSError: the folder cannot be written.
 
     Example:
 
-    >>> run = Run("runs/a", data, epochs=50)
-    >>> model = run.load() or compiled_model()
-    >>> if not run.over:
+    >>> run = Run("runs/a", data, epochs=50)  # doctest: +SKIP
+    >>> model = run.load() or compiled_model()  # doctest: +SKIP
+    >>> if not run.over:  # doctest: +SKIP
     ...     model.fit(data.train, validation_data=data.validation, callbacks=[run],
     ...               epochs=50, initial_epoch=run.epoch)
-    >>> best = run.load("best")
+    >>> best = run.load("best")  # doctest: +SKIP
     """
 
     def __init__(
@@ -92,26 +94,29 @@ class Run(keras.callbacks.Callback):
         *,
         epochs,
         patience=None,
+        monitor=MEAN_IOU,
+        mode="auto",
         settings=None,
+        defaults=None,
         fingerprint=None,
         force=False,
         writes=True,
     ):
         super().__init__()
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f'`mode` must be "auto", "min" or "max". Received: mode={mode!r}')
         self.folder = Path(folder)
         self.data = data
         self.epochs = epochs
         self.patience = patience
+        self.monitor = monitor
+        self.mode = mode
+        self.defaults = as_json({**(defaults or {}), **LATER_OPTIONS})
         self.fingerprint = fingerprint or (lambda: None)
-        settings = {
-            **(settings or {}),
-            "epochs": epochs,
-            "patience": patience,
-            "backend": keras.backend.backend(),
-        }
+        own = {"epochs": epochs, "patience": patience, "monitor": monitor, "mode": mode}
         self.state = as_json(
             {
-                "settings": settings,
+                "settings": {**(settings or {}), **own, "backend": keras.backend.backend()},
                 "data": self.fingerprint(),
                 "versions": {"kerasseg": __version__, "keras": keras.__version__},
                 "epoch": 0,
@@ -122,12 +127,15 @@ class Run(keras.callbacks.Callback):
         )
         self.force = force
         self.writes = writes
+        self._direction = None
+        self._epoch_context = contextlib.ExitStack()
         if writes and (self.folder / "run.json").is_file():
-            claim(self.folder.resolve())
+            lock_folder(self.folder.resolve())
         kept = None if force else read_run(self.folder)
         if kept:
             self._check_same(kept)
-            self.state = kept
+            self.state = {**kept, "settings": self.state["settings"]}
+            self.state["finished"] &= self.over  # not if there are more epochs to train now
 
     @property
     def epoch(self):
@@ -135,8 +143,13 @@ class Run(keras.callbacks.Callback):
 
     @property
     def over(self):
-        waited = self.epoch - self.state["best"]["epoch"] if self.state["best"] else 0
-        return self.epoch >= self.epochs or (self.patience is not None and waited >= self.patience)
+        return self.epoch >= self.epochs or self.stopped_early
+
+    @property
+    def stopped_early(self):
+        best = self.state["best"]
+        waited = self.epoch - best["epoch"] if best else 0
+        return self.epoch < self.epochs and self.patience is not None and waited >= self.patience
 
     def load(self, which="last"):
         """The compiled model of the last finished epoch, or the "best"; `None` before the first."""
@@ -162,10 +175,12 @@ class Run(keras.callbacks.Callback):
         if not self.epoch:
             return "No epoch is finished yet."
         best = self.state["best"]
+        name = self.monitor.removeprefix("val_").replace("_", " ").replace(" iou", " IoU")
+        score = "no" if best[self.monitor] is None else f"{best[self.monitor]:.4f}"
+        score = f"a {name} of {score}" if score != "no" else f"no {name}"
         return (
             f"{self.epoch} of {self.epochs} epochs are kept. The best model so far is "
-            f"{self.folder / 'best.keras'}, of epoch {best['epoch']}, with a mean IoU of "
-            f"{best['val_mean_iou']:.4f}."
+            f"{self.folder / 'best.keras'}, of epoch {best['epoch']}, with {score}."
         )
 
     def on_train_begin(self, logs=None):
@@ -174,7 +189,8 @@ class Run(keras.callbacks.Callback):
             return
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
-            claim(self.folder.resolve())
+            lock_folder(self.folder.resolve())
+            self._check_alone()
             if self.force and not self.epoch:
                 remove_run(self.folder)
             self._commit({})
@@ -183,29 +199,38 @@ class Run(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.data.epoch = epoch
-        seed_layers(self.model, self.data.seed, epoch)
+        self._epoch_context.close()
+        self._epoch_context.enter_context(seeded_layers(self.model, self.data.seed, epoch))
         self._began = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        loss = (logs or {}).get("loss", 0.0)
+        logs = logs or {}
+        loss = logs.get("loss", 0.0)
         if not math.isfinite(loss):
             raise ValueError(
                 f"The loss became {loss} in epoch {self.epoch + 1}, at step {batch + 1}. Either "
                 "the training diverged, and a smaller learning rate or no mixed precision helps; "
-                "or a picture holds NaN, or a label map an id outside the classes, which "
+                "or an image holds NaN, or a label map an id outside the classes, which "
                 "`kerasseg check` and `kerasseg.check_batch` find. "
                 f"{self.summary()} Another try needs another folder, or --force."
             )
+        if self._direction is None:  # the first step, after which Keras knows its metrics
+            self._check_monitor(self.monitor.removeprefix("val_"), logs)
+            self._direction = direction(self.model, self.monitor, self.mode)
+
+    def on_test_begin(self, logs=None):
+        self._epoch_context.close()
 
     def on_epoch_end(self, epoch, logs=None):
+        self._epoch_context.close()
         self.check_unchanged()
+        self._check_monitor(self.monitor, logs)
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         seconds = round(time.monotonic() - self._began, 3)
         row = {"epoch": epoch + 1, "learning_rate": rate, **logs, "seconds": seconds}
-        best, score = self.state["best"], logs["val_mean_iou"]
-        score = -1.0 if math.isnan(score) else score  # no score is worse than any
-        if best is None or score > best["val_mean_iou"]:
-            best = {"epoch": epoch + 1, "val_mean_iou": score}
+        best, score = self.state["best"], as_json(float(logs[self.monitor]))
+        if best is None or self._is_better(score, best[self.monitor]):
+            best = {"epoch": epoch + 1, self.monitor: score}
         changes = {"epoch": epoch + 1, "best": best, "history": [*self.state["history"], row]}
         if self.writes:
             with self._writing():
@@ -216,6 +241,13 @@ class Run(keras.callbacks.Callback):
             self.state = as_json({**self.state, **changes})
         if self.over:
             self.model.stop_training = True
+
+    def _is_better(self, score, best):
+        """Whether a score is better than the best; `None`, which stands for NaN, never is."""
+        if score is None or best is None:
+            return score is not None
+        self._direction = self._direction or direction(self.model, self.monitor, self.mode)
+        return score > best if self._direction == "max" else score < best
 
     def _checkpoint(self, epoch):
         return self.folder / "checkpoints" / f"epoch_{epoch:04}.keras"
@@ -231,8 +263,7 @@ class Run(keras.callbacks.Callback):
 
     def _commit(self, changes):
         state = as_json({**self.state, **changes})
-        words = json.dumps(state, indent=1)
-        write_text_whole(self.folder / "run.json", words)
+        write_json_whole(self.folder / "run.json", state)
         self.state = state
 
     def _publish(self):
@@ -252,7 +283,7 @@ class Run(keras.callbacks.Callback):
     def _write_log(self, path):
         rows = self.state["history"]
         with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]) if rows else ["epoch"])
+            writer = csv.DictWriter(file, list(dict.fromkeys(["epoch", *itertools.chain(*rows)])))
             writer.writeheader()
             writer.writerows(rows)
 
@@ -268,9 +299,12 @@ class Run(keras.callbacks.Callback):
 
     def _check_same(self, kept):
         ours, theirs = self.state["settings"], kept["settings"]
-        differing = [name for name in {**theirs, **ours} if ours.get(name) != theirs.get(name)]
+        then = {**ours, **self.defaults, **theirs}  # an option they do not name had its default
+        differing = [name for name in {**theirs, **ours} if ours.get(name) != then[name]]
+        free = {"patience", *(["epochs"] if self.epochs > theirs.get("epochs", 0) else [])}
+        differing = [name for name in differing if name not in free]
         if differing:
-            shown = ", ".join(f"{n}={theirs.get(n)} there, {ours.get(n)} now" for n in differing)
+            shown = ", ".join(f"{n}={then[n]} there, {ours.get(n)} now" for n in differing)
             raise ValueError(
                 f"{self.folder} holds another run. Received: {shown}. Choose another folder, or "
                 "start with the same settings to go on, or with --force to remove that run."
@@ -280,6 +314,24 @@ class Run(keras.callbacks.Callback):
                 f"The data set is not the one that the run in {self.folder} began with: files, "
                 "their sizes or times, or the classes differ. Put it back to go on, choose "
                 "another folder, or start anew with --force."
+            )
+
+    def _check_alone(self):
+        """Raises `ValueError` if another process has trained here since this one looked."""
+        kept = None if self.force else read_run(self.folder)
+        if kept and kept["history"] != self.state["history"]:
+            raise ValueError(
+                f"Another process has trained in {self.folder} meanwhile. Start again to go on "
+                "with its run, or choose another folder."
+            )
+
+    def _check_monitor(self, name, logs):
+        """Raises `ValueError` if the score that chooses the best epoch is not there."""
+        if name not in (logs or {}):
+            raise ValueError(
+                f"`monitor` must be a name that `fit` logs; with val_ in front it needs "
+                f"`validation_data`. Received: monitor={self.monitor!r}, while `fit` logs "
+                f"{', '.join(sorted(logs or {}))}"
             )
 
     def check_unchanged(self):
@@ -296,66 +348,31 @@ class Run(keras.callbacks.Callback):
             )
 
 
-def cosine_with_warmup(learning_rate, steps, warmup=0.05):
-    """A learning rate that rises along a line, then falls to zero along a cosine.
+def direction(model, monitor, mode):
+    """ "max" or "min", found as Keras's `EarlyStopping` finds it.
 
-    Loshchilov and Hutter, "SGDR", ICLR 2017; the rise as in Goyal et al. 2017.
-
-    Args:
-        learning_rate: Its peak.
-        steps: Of the whole training: epochs times batches an epoch.
-        warmup: The share of the steps in which it rises.
-
-    Returns:
-        A `keras.optimizers.schedules.CosineDecay`.
-
-    Example: a rise over 5 steps of 100.
-
-    >>> schedule = cosine_with_warmup(0.01, 100)
-    >>> [round(float(schedule(step)), 4) for step in (0, 5, 100)]
-    [0.002, 0.01, 0.0]
+    Raises:
+        ValueError: mode is "auto", and the metric does not say which is better.
     """
-    rising = max(1, round(warmup * steps))
-    return keras.optimizers.schedules.CosineDecay(
-        learning_rate / rising,
-        max(1, steps - rising),
-        warmup_target=learning_rate,
-        warmup_steps=rising,
-    )
-
-
-def fingerprint(data_dir):
-    """Tells whether a folder of pictures has changed, without reading a pixel.
-
-    Returns:
-        {"pictures": how many pairs, "digest": of their splits, paths, sizes and times of change,
-        and of the table of classes}.
-    """
-    from kerasseg.datasets import folder
-
-    found = folder.find(data_dir)
-    digest = hashlib.sha256(repr((found.class_names, found.colours)).encode())
-    for split, pairs in sorted(found.splits.items()):
-        digest.update(split.encode())
-        for path in itertools.chain(*pairs):
-            status = os.stat(path)
-            digest.update(os.fsencode(os.path.relpath(path, data_dir)))
-            digest.update(f"\0{status.st_size} {status.st_mtime_ns}\0".encode())
-    return {"pictures": sum(map(len, found.splits.values())), "digest": digest.hexdigest()}
-
-
-def seed_layers(model, seed, epoch):
-    """Lets the random layers of a model draw what belongs to an epoch."""
-    states = [v for v in model.variables if v.name == "seed_generator_state"]
-    for i, state in enumerate(states):
-        drawn = np.random.SeedSequence((seed, epoch, i)).generate_state(2)
-        state.assign(drawn >> 1)  # PyTorch's are signed
-    # Dropout without a seed of its own draws from PyTorch's global numbers.
-    keras.utils.set_random_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0]))
+    if mode != "auto":
+        return mode
+    if monitor == MEAN_IOU:
+        return "max"
+    probe = keras.callbacks.EarlyStopping(monitor, patience=9)
+    probe.set_model(model)
+    try:
+        for epoch, score in enumerate((0.0, 1.0)):
+            probe.on_epoch_end(epoch, {monitor: score})
+    except ValueError as error:
+        raise ValueError(
+            f'`mode` must be "max" or "min" for a metric that does not say which is better. '
+            f"Received: monitor={monitor!r}, mode={mode!r}"
+        ) from error
+    return "max" if probe.best == 1.0 else "min"
 
 
 def check_strategy(model):
-    """Raises `ValueError` where `fit` of Keras 3.15.1 fails with "unsupported type PerReplica"."""
+    """Raises `ValueError` under the TensorFlow strategy with which Keras's `fit` fails."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -365,76 +382,3 @@ def check_strategy(model):
                 "machines, set KERAS_BACKEND=jax and take `kerasseg train --distribute jax`, or "
                 "keras.distribution.DataParallel."
             )
-
-
-@functools.cache
-def claim(folder):
-    """Keeps other processes from training in a folder, for as long as this one lives.
-
-    The system lifts its lock when the process ends, however it ends. Where there are no such locks,
-    as on Windows and some network drives, nothing is kept away.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    try:
-        file = open(folder / ".lock", "w")  # noqa: SIM115
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ValueError(
-            f"Another process trains in {folder}. Wait until it has ended, or choose another "
-            "folder."
-        ) from error
-    except OSError:  # no locks there, or no right to write, which the first write will say
-        return None
-    return file
-
-
-def same_file(path, other):
-    """Whether one is a copy of the other that nobody has touched, by size and time of change."""
-    if not path.exists():
-        return False
-    status, expected = path.stat(), other.stat()
-    return (status.st_size, status.st_mtime_ns) == (expected.st_size, expected.st_mtime_ns)
-
-
-def read_run(folder):
-    """What `run.json` holds, `None` where there is no run; other files are an error."""
-    if not folder.exists():
-        return None
-    path = folder / "run.json"
-    if path.is_file():
-        try:
-            return json.loads(path.read_text("utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path} is no JSON: {error}. Start anew with --force.") from error
-    strangers = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
-    if strangers:
-        raise ValueError(
-            f"{folder} holds other files. Expected an empty folder, or a run to go on with. "
-            f"Received: {', '.join(strangers[:3])}. Choose another folder, or pass --force."
-        )
-    return None
-
-
-def remove_run(folder):
-    """Removes what a run left in a folder, and nothing else; `run.json` goes first."""
-    if (folder / "run.json").is_file():
-        for path in itertools.chain(*map(folder.glob, OWN_FILES)):
-            path.unlink(missing_ok=True)
-
-
-def as_json(value):
-    """What comes back when a value is written as JSON and read; NaN and infinity become `None`."""
-    if isinstance(value, dict):
-        return {str(key): as_json(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [as_json(entry) for entry in value]
-    if isinstance(value, Path):
-        return str(value)
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def one_line(error):
-    return str(error).strip().split("\n")[0].rstrip(".")

@@ -162,7 +162,7 @@ def test_wrong_options_are_one_error_and_2_and_nothing_is_written(
 
 def test_a_folder_where_another_process_trains_is_one_error_and_2(trained, pictures, capsys):
     folder, _ = trained
-    training.run.claim.cache_clear()  # as if the process that trained there had ended
+    training.run_folder.lock_folder.cache_clear()  # as if the process that trained there had ended
     other = held(folder)
     assert train(pictures, folder) == 2
     other.kill()

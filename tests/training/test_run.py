@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from kerasseg import datasets, losses, metrics, training
-from kerasseg.training import files
 from tests.conftest import environment
 from tests.datasets.folders import ids, make_folder, picture, save
 
@@ -306,7 +305,7 @@ def test_a_data_set_that_changed_is_one_clear_error(change, tmp_path, pictures, 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_is_one_clear_error(loss, tmp_path, pictures):
     run = started(tmp_path, pictures, [0.5])
-    run.on_train_batch_end(0, {"loss": 2.0})
+    run.on_train_batch_end(0, {"loss": 2.0, "mean_iou": 0.1})
     with pytest.raises(ValueError, match=rf"became {loss} in epoch 2, at step 8\. Either the tr"):
         run.on_train_batch_end(7, {"loss": loss})
 
@@ -392,40 +391,121 @@ def test_the_strategy_under_which_keras_cannot_fit_is_one_clear_error():
         training.run.check_strategy(mock.Mock(distribute_strategy=strategy))
 
 
-def test_a_write_that_fails_leaves_the_old_file(tmp_path):
-    path = tmp_path / "log.csv"
-    path.write_text("old")
-
-    def fail(temporary):
-        temporary.write_text("ne")
-        raise Stopped
-
-    with pytest.raises(Stopped):
-        files.write_whole(path, fail)
-    assert [p.name for p in tmp_path.iterdir()] == ["log.csv"]
-    assert path.read_text() == "old"
-
-
-def test_dropout_draws_by_seed_and_epoch_alone():
-    x = np.ones((1, 64), "float32")
-
-    def draw(seed, epoch):
-        inputs = keras.Input((64,))
-        outputs = [keras.layers.Dropout(0.5)(inputs) for _ in range(2)]
-        model = keras.Model(inputs, outputs)
-        model(x, training=True)
-        training.run.seed_layers(model, seed, epoch)
-        return [keras.ops.convert_to_numpy(y) for y in model(x, training=True)]
-
-    first, second = draw(0, 0)
-    np.testing.assert_array_equal([first, second], draw(0, 0))
-    for other in (second, draw(0, 1)[0], draw(1, 0)[0]):
-        assert (first != other).any()
+def test_an_autoencoder_is_kept_by_its_validation_loss(tmp_path):
+    """No metric at all: the lowest loss is the best, and a restart knows it."""
+    data = datasets.load("digits", target="image", batch_size=256)
+    inputs = keras.Input((8, 8, 1))
+    outputs = keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid")(inputs)
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", "mse")
+    run = training.Run(tmp_path, data, epochs=2, monitor="val_loss")
+    arguments = {"validation_data": data.validation, "epochs": 2, "verbose": 0}
+    model.fit(data.train, callbacks=[run], **arguments)
+    losses = [row["val_loss"] for row in run.state["history"]]
+    assert losses[1] < losses[0]
+    assert run.state["best"] == {"epoch": 2, "val_loss": losses[1]}
+    assert "epoch 2, with a loss of 0." in run.summary()
+    run = training.Run(tmp_path, data, epochs=9, monitor="val_loss")
+    model.optimizer.learning_rate = 0.0  # so the loss stays, and the best remains the second
+    model.fit(data.train, callbacks=[run], **{**arguments, "epochs": 3}, initial_epoch=2)
+    assert run.state["best"]["epoch"] == 2
 
 
-def test_the_schedule_rises_along_a_line_and_falls_along_a_cosine():
-    schedule = training.cosine_with_warmup(0.3, 50, warmup=0.2)
-    rates = [float(schedule(step)) for step in range(51)]
-    rise = [0.03 + (0.3 - 0.03) * step / 10 for step in range(10)]
-    fall = [0.15 * (1 + math.cos(math.pi * step / 40)) for step in range(41)]
-    np.testing.assert_allclose(rates, rise + fall, atol=1e-7)
+@pytest.mark.parametrize(("metric", "better"), [("cosine_similarity", "max"), ("mse", "min")])
+def test_the_direction_of_a_metric_is_asked_of_the_metric(metric, better, tmp_path):
+    data = datasets.load("digits", target="image", batch_size=512)
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(1, 3, padding="same")])
+    model.compile("sgd", "mse", metrics=[metric])
+    run = training.Run(tmp_path, data, epochs=1, monitor=f"val_{metric}")
+    model.fit(data.train, validation_data=data.validation, callbacks=[run], verbose=0)
+    better_one = run._is_better(2.0, 1.0)
+    assert (better_one, run._is_better(1.0, 2.0)) == (better == "max", better == "min")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, r"Received: monitor='val_mean_iou', while `fit` logs error, loss$"),
+        ({"monitor": "val_eror"}, r"Received: monitor='val_eror', while `fit` logs error, loss$"),
+        ({"monitor": "val_error"}, '`mode` must be "max" or "min" for a metric that does not'),
+    ],
+)
+def test_a_monitor_that_cannot_be_is_an_error_at_the_first_step(options, message, tmp_path):
+    def error(y_true, y_pred):
+        return keras.ops.mean(keras.ops.abs(y_true - y_pred))
+
+    steps = []
+    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: steps.append(1))
+    data = datasets.load("digits", target="image", batch_size=512)
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(1, 3, padding="same")])
+    model.compile("sgd", "mse", metrics=[error])
+    run = training.Run(tmp_path, data, epochs=1, **options)
+    with pytest.raises(ValueError, match=message):
+        model.fit(data.train, validation_data=data.validation, callbacks=[count, run], verbose=0)
+    assert len(steps) == 1
+
+
+def test_a_monitor_of_validation_without_validation_is_one_error(tmp_path, pictures):
+    data = load(pictures)
+    run = training.Run(tmp_path, data, epochs=1)
+    with pytest.raises(ValueError, match="with val_ in front it needs `validation_data`"):
+        net(data).fit(data.train, callbacks=[run], verbose=0)
+
+
+def test_an_unknown_mode_is_one_error(tmp_path, pictures):
+    with pytest.raises(ValueError, match="Received: mode='highest'"):
+        training.Run(tmp_path, load(pictures), epochs=1, mode="highest")
+
+
+def forget(folder, *names):
+    """What an older version left, which did not know these options."""
+    path = folder / "run.json"
+    state = json.loads(path.read_text())
+    for name in names:
+        del state["settings"][name]
+    path.write_text(json.dumps(state))
+
+
+def test_a_run_of_a_version_without_an_option_goes_on_with_its_default(tmp_path, pictures):
+    now = {"settings": {"width": 0.5, "sharpen": 0}, "defaults": {"sharpen": 0}}
+    started(tmp_path, pictures, [0.5], **now)
+    forget(tmp_path, "sharpen", "monitor", "mode")
+    other = {**now, "settings": {"width": 0.5, "sharpen": 2}}
+    with pytest.raises(ValueError, match=r"Received: sharpen=0 there, 2 now\."):
+        started(tmp_path, pictures, **other)
+    with pytest.raises(ValueError, match=r"monitor=val_mean_iou there, val_loss now\."):
+        started(tmp_path, pictures, monitor="val_loss", **now)
+    assert started(tmp_path, pictures, **now).epoch == 1
+
+
+def test_more_epochs_than_a_finished_run_had_go_on_and_fewer_are_refused(tmp_path, pictures):
+    run = started(tmp_path, pictures, [0.5, 0.4], epochs=2)
+    run.finish()
+    with pytest.raises(ValueError, match=r"Received: epochs=2 there, 1 now\."):
+        started(tmp_path, pictures, epochs=1)
+    run = started(tmp_path, pictures, epochs=3)
+    assert (run.epoch, run.over, run.state["finished"]) == (2, False, False)
+    run = started(tmp_path, pictures, [0.6], epochs=3)
+    assert run.over
+    assert run.state["settings"]["epochs"] == 3
+
+
+def test_a_run_that_lost_its_patience_goes_on_with_more(tmp_path, pictures):
+    run = started(tmp_path, pictures, [0.5, 0.4], patience=1)
+    run.finish()
+    assert run.stopped_early
+    assert started(tmp_path, pictures, patience=1).state["finished"]
+    run = started(tmp_path, pictures, patience=5)
+    assert (run.over, run.state["finished"]) == (False, False)
+
+
+def test_a_run_that_another_process_finished_meanwhile_is_left_alone(tmp_path, pictures):
+    """Two start on one new folder; the second looked before the first had written anything."""
+    second = training.Run(tmp_path, load(pictures), epochs=9)
+    started(tmp_path, pictures, [0.5])
+    content = (tmp_path / "best.keras").read_bytes()
+    second.set_model(net(second.data))
+    with pytest.raises(ValueError, match=r"has trained in .* meanwhile\. Start again to go on"):
+        second.on_train_begin()
+    assert (tmp_path / "best.keras").read_bytes() == content
+    assert started(tmp_path, pictures).epoch == 1

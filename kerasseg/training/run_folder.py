@@ -1,0 +1,79 @@
+"""The folder of a run: reading it, locking it, removing it."""
+
+import functools
+import itertools
+import json
+
+from filelock import FileLock, Timeout
+
+CHECKPOINTS = ("checkpoints/epoch_*.keras", "checkpoints/.epoch_*.keras")
+OWN_FILES = (
+    *("run.json", "log.csv", "best.keras", "last.keras"),
+    *("evaluation.json", "curves.png", "report.html"),
+    *CHECKPOINTS,
+    *("pictures/best*.png", "pictures/worst*.png", "tensorboard/*/events.out.*"),
+)
+
+
+def read_run(folder):
+    """What `run.json` holds; `None` where there is no run.
+
+    Raises:
+        ValueError: the folder holds other files, or `run.json` is not JSON.
+    """
+    if not folder.exists():
+        return None
+    path = folder / "run.json"
+    if path.is_file():
+        try:
+            return json.loads(path.read_text("utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path} is not JSON: {error}. Start anew with --force.") from error
+    others = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+    if others:
+        raise ValueError(
+            f"{folder} holds other files. Expected an empty folder, or a run to go on with. "
+            f"Received: {', '.join(others[:3])}. Choose another folder, or pass --force."
+        )
+    return None
+
+
+def remove_run(folder):
+    """Removes what a run left in a folder, and nothing else; `run.json` goes first."""
+    if (folder / "run.json").is_file():
+        for path in itertools.chain(*map(folder.glob, OWN_FILES)):
+            path.unlink(missing_ok=True)
+
+
+@functools.cache
+def lock_folder(folder):
+    """Keeps other processes from training in a folder, for as long as this process lives.
+
+    The operating system releases the lock when the process ends, even if it is killed. File
+    systems without locks, such as some network drives, protect nothing.
+
+    Args:
+        folder: A resolved `pathlib.Path`.
+
+    Raises:
+        ValueError: another process holds the lock.
+    """
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ValueError(
+            f"Another process trains in {folder}. Wait until it has ended, or choose another "
+            "folder."
+        ) from error
+    except (OSError, NotImplementedError):  # no locks, or no right to write: the next write says so
+        return None
+    return lock
+
+
+def same_file(path, other):
+    """Whether one is an untouched copy of the other, by size and modification time."""
+    if not path.exists():
+        return False
+    status, expected = path.stat(), other.stat()
+    return (status.st_size, status.st_mtime_ns) == (expected.st_size, expected.st_mtime_ns)
