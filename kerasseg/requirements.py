@@ -18,7 +18,8 @@ def require(module, extra="book"):
     """Imports a module that the library alone does not need.
 
     Args:
-        module: Its full name, such as `"scipy.ndimage"`.
+        module: Its full name, such as `"scipy.ndimage"`; or a module of kerasseg that imports
+            such ones.
         extra: The extra of `pyproject.toml` that installs it.
 
     Returns:
@@ -35,10 +36,10 @@ def require(module, extra="book"):
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        package = module.partition(".")[0]
-        if (error.name or "").partition(".")[0] != package:
+        package, lacking = (name.partition(".")[0] for name in (module, error.name or ""))
+        if lacking in ("", "kerasseg") or package not in (lacking, "kerasseg"):
             raise  # it is installed, and lacks something itself
-        raise ModuleNotFoundError(missing(package, extra), name=error.name) from None
+        raise ModuleNotFoundError(missing(lacking, extra), name=error.name) from None
 
 
 def missing(package, extra):

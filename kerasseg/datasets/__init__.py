@@ -1,6 +1,6 @@
 """Every source of images, as batches for `fit`; and the label doctor, which needs no TensorFlow."""
 
-import importlib
+from kerasseg.requirements import require
 
 ELSEWHERE = {
     "SOURCES": "kerasseg.datasets.loading",
@@ -16,6 +16,7 @@ MODULES = (
     "doctor",
     "files",
     "folder",
+    "nuclei",
     "pets",
     "street_scenes",
 )
@@ -25,9 +26,9 @@ __all__ = [*ELSEWHERE, "corruptions"]
 def __getattr__(name):
     """Imports TensorFlow when something is loaded, not before."""
     if name in ELSEWHERE:
-        return getattr(importlib.import_module(ELSEWHERE[name]), name)
+        return getattr(require(ELSEWHERE[name]), name)
     if name in MODULES:
-        return importlib.import_module(f"kerasseg.datasets.{name}")
+        return require(f"kerasseg.datasets.{name}")
     raise AttributeError(f"module 'kerasseg.datasets' has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""Random changes of a picture and its label map, together where they move pixels."""
+"""Random changes of an image and its label map, together where they move pixels."""
 
 import math
 
@@ -16,22 +16,30 @@ NOISE = 0.04
 def augment(image, target, seed, *, strength=1.0, void=255):
     """One random variant of a pair: flip, scale, crop and rotate both, recolour the image.
 
-    Both are read at the same places of the original, so they cannot come apart: the image
-    bilinearly with a mirrored border, an integer target at the nearest pixel, with `void` where
-    nothing covers it. Colours and noise change in the image alone.
+    Both are read at the same places of the original, so they stay aligned: the image bilinearly
+    with a mirrored border, an integer target at the nearest pixel, with `void` where nothing
+    covers it. Colours and noise change in the image alone.
 
     Args:
         image: float32 (height, width, channels) in [0, 1].
-        target: A label map, integers (height, width); or depths, float32 (height, width, 1), which
-            shrink as the picture grows (Eigen et al. 2014, section 3.4); or `None`, where the
-            variant is its own target and therefore gets no noise.
+        target: A label map, integers (height, width), or one map per channel, integers (height,
+            width, channels); or depths, float32 (height, width, 1), which shrink as the image
+            grows (Eigen et al. 2014, section 3.4); or `None`, where the variant is its own target
+            and therefore gets no noise.
         seed: Two integers (a tensor of shape (2,)); equal seeds give equal variants.
-        strength: From 0 to 1, how far to go in everything but the mirror, which left and right
-            swap in half of the variants at any strength.
+        strength: From 0 to 1, how far to go in everything but the mirror: left and right are
+            swapped in half of the variants at any strength.
         void: The id of uncovered label pixels.
 
     Returns:
         `(image, target)` of the same shapes and dtypes; without a target, the image twice.
+
+    Example:
+
+    >>> image, labels = tf.zeros((2, 3, 3)), tf.constant([[0, 1, 2], [3, 4, 5]])
+    >>> augment(image, labels, (0, 0), strength=0)[1].numpy()
+    array([[0, 1, 2],
+           [3, 4, 5]], dtype=int32)
     """
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
     matrix = random_matrix(tf.shape(image), seeds[0], strength)
@@ -50,7 +58,7 @@ def random_matrix(shape, seed, strength):
     mirror = tf.where(draw[2] < 0.5, -1.0, 1.0)
     cos, sin = tf.cos(angle) / zoom, tf.sin(angle) / zoom
     half = (tf.cast(shape[:2], tf.float32) - 1) / 2
-    # Enlarged, the crop may lie anywhere inside the picture; shrunk, the picture inside the crop.
+    # Enlarged, the crop lies anywhere inside the image; shrunk, the image inside the crop.
     room = half * tf.abs(1 - 1 / zoom)
     centre = half + (2 * draw[3:5] - 1) * room
     a, b, c, d = mirror * cos, -sin, mirror * sin, cos
@@ -65,7 +73,7 @@ def random_matrix(shape, seed, strength):
 def vary(image, target, matrix, colours, words, void):
     """The variant that these random numbers stand for.
 
-    `compiled_vary` is the same through XLA, for pictures of a known size. TensorFlow's own
+    `compiled_vary` is the same through XLA, for images of a known size. TensorFlow's own
     operations, `ImageProjectiveTransformV3` and `adjust_saturation`, find the place of every pixel
     once a channel and go through HSV, and take three times as long.
     """
@@ -93,31 +101,34 @@ def move(image, target, matrix, void):
     return image, tf.norm([a, d]) * bilinear(target, rows, columns)
 
 
-def bilinear(picture, rows, columns):
-    """The picture, (height, width, channels), at fractional places; mirrored beyond its border."""
+def bilinear(image, rows, columns):
+    """The image, (height, width, channels), at fractional places; mirrored beyond its border."""
     top, left = tf.floor(rows), tf.floor(columns)
     down, right = (rows - top)[..., None], (columns - left)[..., None]
-    upper = at(picture, top, left) * (1 - right) + at(picture, top, left + 1) * right
-    lower = at(picture, top + 1, left) * (1 - right) + at(picture, top + 1, left + 1) * right
+    upper = at(image, top, left) * (1 - right) + at(image, top, left + 1) * right
+    lower = at(image, top + 1, left) * (1 - right) + at(image, top + 1, left + 1) * right
     return upper * (1 - down) + lower * down
 
 
 def nearest(labels, rows, columns, void):
-    """The label map, (height, width), at the pixels nearest to these places; `void` outside."""
+    """The label map at the pixels nearest to these places, one per channel; `void` outside."""
     rows, columns = tf.round(rows), tf.round(columns)
-    height, width = (tf.cast(size, tf.float32) for size in tf.unstack(tf.shape(labels)))
+    height, width = (tf.cast(size, tf.float32) for size in tf.unstack(tf.shape(labels)[:2]))
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    if labels.shape.rank == 3:
+        inside = inside[..., None]
     return tf.where(inside, at(labels, rows, columns), tf.cast(void, labels.dtype))
 
 
-def at(picture, rows, columns):
+def at(pixels, rows, columns):
     """The values at whole rows and columns, counted in a mirror image beyond the border."""
-    height, width = tf.shape(picture)[0], tf.shape(picture)[1]
-    pixels = tf.reshape(picture, (-1, *picture.shape[2:]))
-    return tf.gather(pixels, mirrored(rows, height) * width + mirrored(columns, width))
+    height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
+    in_one_row = tf.reshape(pixels, (-1, *pixels.shape[2:]))
+    places = mirrored_index(rows, height) * width + mirrored_index(columns, width)
+    return tf.gather(in_one_row, places)
 
 
-def mirrored(index, size):
+def mirrored_index(index, size):
     """0 1 2 | 2 1 0 | 0 1 2 and so on, before and after, for size 3."""
     index = tf.cast(index, tf.int32) % (2 * size)
     return tf.minimum(index, 2 * size - 1 - index)
@@ -133,6 +144,6 @@ def recolour(image, draw):
 
 
 def add_noise(image, draw, words):
-    """Uniform noise of an amplitude up to `NOISE`, from a word a pixel: a byte a channel."""
+    """Uniform noise of an amplitude up to `NOISE`, a byte of each pixel's word per channel."""
     steps = tf.cast(tf.bitcast(words, tf.uint8)[..., : image.shape[-1]], tf.float32) / 127.5 - 1
     return tf.clip_by_value(image + NOISE * draw * steps, 0.0, 1.0)

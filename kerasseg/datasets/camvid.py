@@ -43,7 +43,7 @@ MASKS = Masks("ids", {**{i: i for i in range(11)}, VOID_IN_FILES: VOID}, CLASS_N
 FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 
 
-def source(data_dir, skip_damaged=False, **_):
+def source(data_dir=None, skip_damaged=False):
     """CamVid as the SegNet tutorial ships it: 367 training, 101 validation, 233 test pictures.
 
     `data_dir` holds `train/` and `trainannot/`, `val/` and `valannot/`, and perhaps `test/` and

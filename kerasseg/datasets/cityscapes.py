@@ -40,21 +40,24 @@ NAME = "cityscapes/semantic_segmentation"
 FEATURES = ("image_left", "segmentation_label")
 
 
-def source(*, data_dir, download, **_):
-    """2,975 pictures for training and 500 for validation, 1024x2048.
+def source(*, data_dir=None, download=True):
+    """2,975 images for training and 500 for validation, 1024x2048.
 
-    The labels of the test split are kept secret by its makers, so it is left out here. The ids of
-    the 19 classes that are scored become 0 to 18, all others 255. The files must be downloaded by
-    hand, after registration; TensorFlow Datasets takes them from its manual folder.
+    The authors keep the labels of the test split secret, so it is left out here. The ids of the 19
+    classes that are scored become 0 to 18, all others 255. The files must be downloaded by hand,
+    after registration; TensorFlow Datasets takes them from its manual folder.
+
+    Raises:
+        FileNotFoundError: the data set is not prepared and the files are not in that folder.
     """
     try:
         builder = from_tfds.prepared(NAME, data_dir, download)
     except FileNotFoundError as error:
-        folder = Path(tfds.builder(NAME, data_dir=data_dir).data_dir).parents[2]
+        folder = Path(tfds.builder(NAME, data_dir=data_dir).data_dir_root, "downloads", "manual")
         raise FileNotFoundError(
-            f"{error}\nCityscapes must be downloaded by hand: register at "
+            f"{error} Cityscapes must be downloaded by hand: register at "
             "https://www.cityscapes-dataset.com, and put leftImg8bit_trainvaltest.zip and "
-            f"gtFine_trainvaltest.zip, as they are, into {folder / 'downloads' / 'manual'}"
+            f"gtFine_trainvaltest.zip, as they are, into {folder}"
         ) from error
     return Source(
         splits={

@@ -1,7 +1,7 @@
 """From records to batches: read, cache, shuffle, augment, batch, corrupt, prefetch, in this order.
 
-A set too large for the memory is not cached. Then shuffling comes before reading, so that the
-shuffle buffer holds records, which are paths or encoded pictures, and no decoded ones.
+A data set too large for the memory is not cached. Shuffling then comes before reading, so that the
+shuffle buffer holds records, which are paths or encoded images, and no decoded ones.
 """
 
 import dataclasses
@@ -15,27 +15,31 @@ import tensorflow as tf
 from kerasseg.datasets.augmentation import augment
 from kerasseg.datasets.splits import drawn
 
-CACHE_LIMIT = 4 * 2**30  # bytes of decoded pictures kept in memory; a larger split is streamed
+CACHE_LIMIT = 4 * 2**30  # bytes of decoded images kept in memory; a larger split is streamed
 SHUFFLE_LIMIT = 2**28  # bytes of records in the shuffle buffer of a streamed split
+SHUFFLE, AUGMENT, CORRUPT, CORRUPT_ALIKE = range(4)  # what random numbers are drawn for
+MOST_SHOWN = 20  # classes that `print` lists
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What a source of pictures must tell: its records, how to read one, and its classes.
+    """What a source of images must tell: its records, how to read one, and its classes.
 
     Attributes:
         splits: {"train", "validation" and, where there is one, "test": `tf.data.Dataset`}, of
             known length.
         read: From a record, a dict of tensors, to {"image": (height, width, channels), uint8 or
             float32 in [0, 1], "label": a class id or a uint8 map of ids, ...: further targets}.
+            A target of integers is a class id, a map (height, width), or one map per channel,
+            (height, width, channels); a target of floats is (height, width, channels).
         targets: The names that `target` may take; the first is the default.
-        class_names: One name a class id.
+        class_names: One name for each class id.
         colours: uint8 array (classes, 3).
-        ignore_class: The void id, or `None` where every picture has one class.
-        augmentable: Whether scenes like these may be mirrored, scaled and recoloured. Digits may
-            not: a mirrored 2 is no 2.
+        ignore_class: The void id, or `None` where every image has one class.
+        augmentable: Whether images like these may be mirrored, scaled and recoloured. Digits may
+            not: a mirrored 2 is not a 2.
         skipped: What was left out on request, in words, with the path.
-        record_bytes: What a record takes in memory, about; a path takes little.
+        record_bytes: What a record takes in memory, roughly; a path takes little.
         name: What the data set is called, as in `load`; "" if it has no name.
         multi_label: Whether "label" is (height, width, labels) of 0, 1 and void, one channel per
             class name, instead of one id per pixel.
@@ -60,18 +64,24 @@ class Source:
 class Dataset:
     """Batches of a source's splits, and the names and colours of its classes.
 
+    `print` shows its sizes and classes. `len(data.train)` is the number of batches in an epoch.
+
     Attributes:
         train, validation, test: Finite `tf.data.Dataset`s of `(images, targets)`: images float32
-            in [0, 1], (batch, height, width, channels); label maps int32, (batch, height,
-            width). `train` is reshuffled, and augmented if asked for, in every epoch; the others
-            come in one order. `test` is `None` where the source has none. The images are
-            corrupted if asked for: anew in every epoch of `train`, always alike in the others.
+            in [0, 1], (batch, height, width, channels); label maps int32, (batch, height, width),
+            or (batch, height, width, labels) where a pixel may have several labels. `train` is
+            reshuffled, and augmented if asked for, in every epoch; the others come in one order.
+            `test` is `None` where the source has none. The images are corrupted if asked for:
+            anew in every epoch of `train`, always alike in the others.
         epoch: The number of the next epoch of `train`, from 0. An epoch's order and variants
             depend on it and on the seed alone; set it to go on where another process stopped.
         name, class_names, colours, ignore_class, skipped, multi_label, class_pixels: As in the
             `Source`.
-        num_classes: How many classes there are, void not counted.
-        image_shape: (height, width, channels) of the images; `None`s where sizes differ.
+        num_classes: How many classes there are, without void.
+        image_shape: (height, width, channels) of the images; `None` where sizes differ.
+
+    Raises:
+        ValueError: images of different sizes, without `image_size` and with `batch_size` above 1.
     """
 
     def __init__(self, source, *, target, image_size, batch_size, augment, seed, corruption=None):
@@ -94,9 +104,25 @@ class Dataset:
         self.image_shape = tuple(self.validation.element_spec[0].shape[1:])
         if None in self.image_shape and batch_size > 1:
             raise ValueError(
-                "The pictures differ in size and do not fit into one batch. Pass `image_size`, "
+                "The images differ in size and do not fit into one batch. Pass `image_size`, "
                 f"(height, width), or batch_size=1. Received: batch_size={batch_size}"
             )
+
+    def __repr__(self):
+        size = " x ".join("any" if n is None else str(n) for n in self.image_shape)
+        counts = [f"{len(records)} {split}" for split, records in self.source.splits.items()]
+        names = list(self.class_names)
+        if not self.multi_label:
+            names = [name if name == str(i) else f"{i} {name}" for i, name in enumerate(names)]
+        if len(names) > MOST_SHOWN:
+            names[MOST_SHOWN - 1 : -1] = ["..."]
+        void = "" if self.ignore_class is None else f"; {self.ignore_class} void"
+        return (
+            f"<Dataset {self.name!r}: {', '.join(counts)} images, {size}>\n"
+            f"target: {self.target}, in batches of {self.batch_size}\n"
+            f"{self.num_classes} {'labels' if self.multi_label else 'classes'}: "
+            f"{', '.join(names)}{void}"
+        )
 
     # Built when they are first asked for: each takes a while, and few programs want all.
     @functools.cached_property
@@ -114,23 +140,30 @@ class Dataset:
     def hold_out(self, fraction=0.1):
         """The training split in two: batches to fit on, and batches to choose a checkpoint on.
 
-        A checkpoint chosen on the pictures that it is then scored on scores too well, so the
-        validation split is left alone. The same pictures are held out for every seed, drawn at
-        random: where pictures are frames of a video, they have neighbours among the others and
+        A checkpoint chosen on the images that it is then scored on scores too well, so the
+        validation split is left alone. The same images are held out for every seed, drawn at
+        random: where images are frames of a video, they have neighbours among the others and
         score better than unseen ones.
 
         Args:
-            fraction: Share of the training split to hold out, between 0 and 1; one picture at
-                least.
+            fraction: Share of the training split to hold out, between 0 and 1; at least one image.
 
         Returns:
             `(fitting, selection)`: the first like `train`, with which it shares `epoch`, the
             second like `validation`.
+
+        Raises:
+            ValueError: a fraction that is not between 0 and 1, or that leaves no image to fit on.
+
+        Example:
+
+        >>> fitting, selection = kerasseg.datasets.load("digits", batch_size=1).hold_out(0.25)
+        >>> len(fitting), len(selection)
+        (898, 299)
         """
         if not 0 < fraction < 1:
             raise ValueError(f"`fraction` must be between 0 and 1. Received: fraction={fraction}")
-        records = self.source.splits["train"]
-        rest, held_out = seeded_split(records, fraction)
+        rest, held_out = seeded_split(self.source.splits["train"], fraction)
         return self._batches(rest, training=True), self._batches(held_out)
 
     def _batches(self, records, training=False):
@@ -160,12 +193,13 @@ class Dataset:
 
         def shuffled(epoch):
             tf.compat.v1.set_random_seed(1)  # of this graph: the global seed has no part
-            seed = tf.random.stateless_uniform((), [self.seed, epoch], None, None, tf.int64)
+            drawn_from = seed_for(SHUFFLE, self.seed, epoch)
+            seed = tf.random.stateless_uniform((), drawn_from, None, None, tf.int64)
             order = data.shuffle(buffer_size, seed, reshuffle_each_iteration=False)
             numbers = tf.data.Dataset.range(epoch * count, (epoch + 1) * count)
             return tf.data.Dataset.zip(numbers, order)
 
-        # Not `from_generator`: it changes how the whole process allocates memory (TensorFlow 2.21).
+        # Not `from_generator`: it changes how the whole process allocates memory.
         epochs = tf.data.Dataset.from_tensors(0)
         epochs = epochs.map(lambda _: tf.numpy_function(begin, [], tf.int64))
         return epochs.flat_map(shuffled).apply(tf.data.experimental.assert_cardinality(count))
@@ -174,14 +208,16 @@ class Dataset:
         example = self.source.read(record)
         image, target = example["image"], example[self.target]
         if self.image_size is not None:
-            image, target = (resize(x, self.image_size) for x in (image, target))
+            image = resize(image, self.image_size)
+            labels = self.target != "image" and target.dtype.is_integer
+            target = (resize_labels if labels else resize)(target, self.image_size)
         return image, target
 
     def _augment(self, number, pair):
         image, target = self._to_model_input(*pair)
         void = self.ignore_class if self.target == "label" else 0  # 0 is no instance
         other = None if self.target == "image" else target
-        seed = [self.seed, number]
+        seed = seed_for(AUGMENT, self.seed, number)
         return number, augment(image, other, seed, strength=self.augment, void=void)
 
     def _finish(self, numbers, pairs, training):
@@ -192,14 +228,14 @@ class Dataset:
         return images, targets
 
     def _corrupt_anew(self, images, numbers):
-        return self.corruption(images, (self.seed, numbers[0]))
+        return self.corruption(images, seed_for(CORRUPT, self.seed, numbers[0]))
 
     def _corrupt_alike(self, images, numbers):
-        """Every picture by a seed of its own, which neither the epoch nor the batch changes."""
+        """Every image by a seed of its own, which neither the epoch nor the batch changes."""
 
-        def corrupt(picture):
-            image, number = picture
-            return self.corruption(image[None], (-1, number))[0]
+        def corrupt(numbered):
+            image, number = numbered
+            return self.corruption(image[None], seed_for(CORRUPT_ALIKE, 0, number))[0]
 
         return tf.map_fn(corrupt, (images, numbers), fn_output_signature=tf.float32)
 
@@ -211,31 +247,66 @@ class Dataset:
         return to_unit_range(image), target
 
 
+def seed_for(purpose, seed, number):
+    """Two integers, int64, that no other purpose, seed or number gives.
+
+    One pair of numbers for two random operations gives both the same random numbers: the noise of
+    an image would tell how much it was enlarged.
+    """
+    numbers = tf.stack([tf.cast(seed, tf.int64), tf.cast(number, tf.int64)])
+    return tf.random.experimental.stateless_fold_in(numbers, tf.constant(purpose, tf.int64))
+
+
 def to_unit_range(image):
-    """uint8 pictures as float32 in [0, 1]; float ones are there already."""
+    """uint8 images as float32 in [0, 1]; float ones are there already."""
     return tf.cast(image, tf.float32) / 255 if image.dtype == tf.uint8 else image
 
 
-def resize(x, size):
-    """A picture, (height, width, channels), smoothly; a label map, (height, width), by nearest.
+def resize(image, size):
+    """An image, (height, width, channels), of another size, smoothly.
 
-    Where a picture shrinks, a new pixel is the mean of the area that it covers.
+    Where an image shrinks, a new pixel is the mean of the area that it covers.
     """
-    if x.shape.rank == 0 or tuple(x.shape[:2]) == tuple(size):
-        return x
-    if x.shape.rank == 2:
-        return tf.image.resize(x[..., None], size, method="nearest")[..., 0]
+    if tuple(image.shape[:2]) == tuple(size):
+        return image
     resized = tf.cond(
-        tf.reduce_all(tf.shape(x)[:2] >= size),
-        lambda: tf.image.resize(x, size, method="area"),
-        lambda: tf.image.resize(x, size, antialias=True),
+        tf.reduce_all(tf.shape(image)[:2] >= size),
+        lambda: tf.image.resize(image, size, method="area"),
+        lambda: tf.image.resize(image, size, antialias=True),
     )
-    return tf.saturate_cast(tf.round(resized), x.dtype) if x.dtype.is_integer else resized
+    if image.dtype.is_integer:
+        return tf.saturate_cast(tf.round(resized), image.dtype)
+    return resized
+
+
+def resize_labels(labels, size):
+    """A label map, (height, width), or one per channel, by nearest neighbour; a class id as it is.
+
+    Example:
+
+    >>> resize_labels(tf.constant([[1, 2], [3, 255]]), (2, 4)).numpy()
+    array([[  1,   1,   2,   2],
+           [  3,   3, 255, 255]], dtype=int32)
+    """
+    if labels.shape.rank == 0 or tuple(labels.shape[:2]) == tuple(size):
+        return labels
+    maps = labels[..., None] if labels.shape.rank == 2 else labels
+    resized = tf.image.resize(maps, size, method="nearest")
+    return resized[..., 0] if labels.shape.rank == 2 else resized
 
 
 def seeded_split(records, fraction, seed=0):
-    """Two datasets: the records but for a `fraction` drawn by `seed`, and the drawn ones."""
+    """Two datasets: the records but for a `fraction` drawn by `seed`, and the drawn ones.
+
+    Raises:
+        ValueError: a fraction that leaves nothing in the first.
+    """
     chosen = drawn(len(records), fraction, seed)
+    if chosen.all():
+        raise ValueError(
+            f"A fraction of {fraction:g} of {len(chosen)} training images leaves none to fit on. "
+            f"Expected at least two images, and a smaller fraction. Received: fraction={fraction}"
+        )
 
     def select(these):
         table = tf.constant(these)

@@ -1,4 +1,4 @@
-"""Small pictures of one thing each: scikit-learn's digits, offline; MNIST and Fashion-MNIST."""
+"""Small images of one thing each: scikit-learn's digits, offline; MNIST and Fashion-MNIST."""
 
 from functools import partial
 
@@ -27,10 +27,11 @@ COLOURS = np.array(
 )
 
 
-def source(**_):
+def source():
     """scikit-learn's 1,797 digits, 8x8x1: 1,197 for training, 300 for validation, 300 for test.
 
-    The set has no splits of its own; these are drawn with a fixed seed, each digit in proportion.
+    The data set has no splits of its own; these are drawn with a fixed seed, with the same share
+    of each digit.
     """
     digits = load_digits()
     images = (digits.images[..., None] / 16).astype("float32")
@@ -52,12 +53,15 @@ def source(**_):
     )
 
 
-def tfds_source(name, *, data_dir, download, **_):
+def tfds_source(name, *, data_dir=None, download=True):
     """28x28x1, a digit or a piece of clothing: 55,000 for training, 5,000 for validation, 10,000
     for test.
 
-    The sets have no validation split; this one is drawn from the 60,000 training pictures with a
-    fixed seed.
+    The data sets have no validation split; this one is drawn from the 60,000 training images with
+    a fixed seed.
+
+    Raises:
+        FileNotFoundError: the data set is not there and cannot be downloaded.
     """
     builder = from_tfds.prepared(name, data_dir, download)
     train, validation = seeded_split(from_tfds.records(builder, "train"), 1 / 12)

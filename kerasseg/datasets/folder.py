@@ -22,7 +22,7 @@ LAYOUTS = (
 )
 
 
-def source(data_dir, colours=None, skip_damaged=False, **_):
+def source(data_dir=None, colours=None, skip_damaged=False):
     """Pictures and masks of your own.
 
     | layout | splits |

@@ -1,21 +1,24 @@
 """`load`: one function for every source of images."""
 
+import dataclasses
+import difflib
+import inspect
 from numbers import Integral
 
 import numpy as np
 
-from kerasseg.datasets import camvid, cityscapes, digits, folder, pets, street_scenes
-from kerasseg.datasets.dataset import Dataset
+from kerasseg import requirements
 
-SOURCES = {
-    "digits": digits.source,
-    "street_scenes": street_scenes.source,
-    "mnist": digits.mnist_source,
-    "fashion_mnist": digits.fashion_mnist_source,
-    "oxford_iiit_pet": pets.source,
-    "cityscapes": cityscapes.source,
-    "camvid": camvid.source,
-    "folder": folder.source,
+SOURCES = {  # name: module and function, imported when they are needed
+    "digits": "digits.source",
+    "street_scenes": "street_scenes.source",
+    "mnist": "digits.mnist_source",
+    "fashion_mnist": "digits.fashion_mnist_source",
+    "oxford_iiit_pet": "pets.source",
+    "cityscapes": "cityscapes.source",
+    "camvid": "camvid.source",
+    "nuclei": "nuclei.source",
+    "folder": "folder.source",
 }
 
 
@@ -33,36 +36,37 @@ def load(
     colours=None,
     skip_damaged=False,
 ):
-    """Loads a set of pictures as batches of (images, targets).
+    """Loads a data set as batches of (images, targets).
 
     Book: chapter 6, "Preparing data for smart car apps".
 
     Args:
         name: One of
 
-            | name | pictures | targets | needs |
+            | name | images | targets | needs |
             |---|---|---|---|
             | `digits` | 1,797 digits, 8x8 | image, label | nothing |
             | `street_scenes` | 672 drawn, 192x256 | label, image, instances, depth | nothing |
             | `mnist` | 70,000 digits, 28x28 | image, label | a download, or `data_dir` |
             | `fashion_mnist` | 70,000 clothes, 28x28 | image, label | the same |
             | `oxford_iiit_pet` | 7,349 cats and dogs | label, image | the same |
-            | `cityscapes` | 3,475 streets, 1024x2048 | label, image | a download by hand |
+            | `cityscapes` | 3,475 streets, 1024x2048 | label, image | a manual download |
             | `camvid` | 468 or 701 photographs, 360x480 | label, image | `data_dir` |
+            | `nuclei` | 670 micrographs | label, instances, image | `data_dir` |
             | `folder` | your own, with masks: `datasets/folder.py` | label, image | `data_dir` |
 
-        target: What the second half of a batch is; the first of the set's targets by default.
-        corruption: What spoils the first half of a batch and leaves the second: one of
-            `datasets/corruptions.py`, such as `corruptions.noise(0.4)`. `None` leaves both.
+        target: What the second half of a batch is; by default the first of the targets above.
+        corruption: What damages the images and leaves the targets: one of
+            `datasets/corruptions.py`, such as `corruptions.noise(0.4)`. `None`: nothing.
         image_size: `(height, width)` to resize to: images smoothly, label maps by nearest
-            neighbour, so that they never leave the integers. `None` keeps the size.
-        batch_size: Pictures a batch; the last batch of an epoch may be smaller.
-        data_dir: Where the set lies, or where TensorFlow Datasets prepares it.
-        augment: How strongly training pictures are varied at random, from 0 (`False`, not at all)
-            to 1 (`True`); `datasets/augmentation.py` says how. Digits never are.
-        seed: Of shuffling, augmentation and the corruption of training pictures. It changes no
-            split, and no picture of the other splits.
-        download: Whether a set that is not there may be downloaded.
+            neighbour, so that no new ids arise. `None` keeps the size.
+        batch_size: Images per batch; the last batch of an epoch may be smaller.
+        data_dir: The folder that holds the data, or in which TensorFlow Datasets prepares them.
+        augment: How strongly training images are varied at random, from 0 (`False`, not at all)
+            to 1 (`True`); `datasets/augmentation.py` says how. Digits are never varied.
+        seed: Of shuffling, augmentation and the corruption of training images, an integer. It
+            changes no split, and no image of the other splits.
+        download: Whether data that are not there may be downloaded.
         colours: For `folder`, what the masks' colours mean: `{"road": (128, 64, 128), ...}` in
             the order of the ids; a name such as void makes its pixels void.
         skip_damaged: For `folder` and `camvid`, whether pairs that cannot be used are left out,
@@ -73,9 +77,12 @@ def load(
         `.ignore_class`.
 
     Raises:
-        ValueError: an unknown name, target or size; a damaged or wrong file, with its path.
-        FileNotFoundError: a folder without images, an image without a label map, or a label map
-            without an image.
+        ValueError: an unknown name, target or size; an argument that this source does not take; a
+            damaged or wrong file, with its path.
+        FileNotFoundError: data that are not there and cannot be downloaded; a folder without
+            images, an image without a label map, or a label map without an image.
+        ModuleNotFoundError: TensorFlow, or another package that the source needs, is not
+            installed.
 
     Example:
 
@@ -84,28 +91,21 @@ def load(
     >>> images.shape, labels.shape
     (TensorShape([32, 8, 8, 1]), TensorShape([32]))
     """
-    if name not in SOURCES:
-        raise ValueError(f"`name` must be one of {', '.join(SOURCES)}. Received: name={name!r}")
-    if image_size is not None and (np.shape(image_size) != (2,) or min(image_size) < 1):
-        raise ValueError(
-            f"`image_size` must be (height, width) in pixels. Received: image_size={image_size}"
-        )
-    if not isinstance(batch_size, Integral) or batch_size < 1:
-        raise ValueError(
-            f"`batch_size` must be a positive integer. Received: batch_size={batch_size}"
-        )
-    if not 0 <= augment <= 1:
-        raise ValueError(f"`augment` must be from 0 to 1, or a bool. Received: augment={augment}")
-    if corruption is not None and not callable(corruption):
-        raise ValueError(
-            "`corruption` must be one of kerasseg.datasets.corruptions, such as "
-            f"corruptions.noise(), or a function. Received: corruption={corruption!r}"
-        )
-    if colours is not None and name != "folder":
-        raise ValueError(f"`colours` is for masks in a `folder`. Received: name={name!r}")
-    source = SOURCES[name](
-        data_dir=data_dir, download=download, colours=colours, skip_damaged=skip_damaged
-    )
+    check_arguments(image_size, batch_size, augment, seed, corruption)
+    make_source = source_function(name)
+    from kerasseg.datasets.dataset import Dataset  # needs TensorFlow, as every source does
+
+    given = {"data_dir": data_dir, "colours": colours}
+    given = {key: value for key, value in given.items() if value is not None}
+    if skip_damaged:
+        given["skip_damaged"] = skip_damaged
+    taken = inspect.signature(make_source).parameters
+    for key, value in given.items():
+        if key not in taken:
+            raise ValueError(f"{name} takes no `{key}`: leave it out. Received: {key}={value!r}")
+    if "download" in taken:  # the others never download
+        given["download"] = download
+    source = dataclasses.replace(make_source(**given), name=name)
     if target not in (None, *source.targets):
         raise ValueError(
             f"`target` of {name} must be one of {', '.join(source.targets)}. "
@@ -120,3 +120,39 @@ def load(
         augment=augment,
         seed=seed,
     )
+
+
+def check_arguments(image_size, batch_size, augment, seed, corruption):
+    """What `load` can say of its arguments before it looks at any data."""
+    if image_size is not None and not (
+        np.shape(image_size) == (2,) and all(isinstance(n, Integral) and n > 0 for n in image_size)
+    ):
+        raise ValueError(
+            "`image_size` must be (height, width) in pixels, two positive integers. "
+            f"Received: image_size={image_size}"
+        )
+    if not isinstance(batch_size, Integral) or batch_size < 1:
+        raise ValueError(
+            f"`batch_size` must be a positive integer. Received: batch_size={batch_size}"
+        )
+    if not 0 <= augment <= 1:
+        raise ValueError(f"`augment` must be from 0 to 1, or a bool. Received: augment={augment}")
+    if not isinstance(seed, Integral):
+        raise ValueError(f"`seed` must be an integer. Received: seed={seed!r}")
+    if corruption is not None and not callable(corruption):
+        raise ValueError(
+            "`corruption` must be one of kerasseg.datasets.corruptions, such as "
+            f"corruptions.noise(), or a function. Received: corruption={corruption!r}"
+        )
+
+
+def source_function(name):
+    """The function that makes the `Source` of this name, imported here."""
+    if name not in SOURCES:
+        near = difflib.get_close_matches(str(name), SOURCES, n=1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"`name` must be one of {', '.join(SOURCES)}.{meant} Received: name={name!r}"
+        )
+    module, function = SOURCES[name].split(".")
+    return getattr(requirements.require(f"kerasseg.datasets.{module}"), function)

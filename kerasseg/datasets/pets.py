@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+import tensorflow as tf
 
 from kerasseg.datasets import from_tfds
 from kerasseg.datasets.dataset import Source, seeded_split
@@ -12,12 +13,16 @@ COLOURS = np.array([(220, 20, 60), (70, 130, 180), (250, 220, 60)], "uint8")
 FEATURES = ("image", "segmentation_mask")
 
 
-def source(*, data_dir, download, **_):
-    """3,312 pictures for training, 368 for validation, 3,669 for test; 0.8 GB to download.
+def source(*, data_dir=None, download=True):
+    """3,312 images for training, 368 for validation, 3,669 for test; 0.8 GB to download.
 
-    The set has no validation split; this one is a tenth of its training pictures, drawn with a
-    fixed seed. The pictures differ in size: pass `image_size`, or `batch_size=1`. The ids 1, 2 and
-    3 of the files become 0, 1 and 2; `outline` is the band around the pet that nobody labelled.
+    The data set has no validation split; this one is a tenth of its training images, drawn with a
+    fixed seed. The images differ in size: pass `image_size`, or `batch_size=1`. The ids 1, 2 and 3
+    of the files become 0, 1 and 2, and 0 becomes void; `outline` is the band around the pet that
+    nobody labelled.
+
+    Raises:
+        FileNotFoundError: the data set is not there and cannot be downloaded.
     """
     builder = from_tfds.prepared("oxford_iiit_pet", data_dir, download)
     train, test = (from_tfds.encoded_records(builder, x, FEATURES) for x in ("train", "test"))
@@ -35,5 +40,11 @@ def source(*, data_dir, download, **_):
 
 
 def read(record, builder):
-    image, mask = from_tfds.decode(record, builder, FEATURES)
-    return {"image": image, "label": mask[..., 0] - 1}
+    image, trimap = from_tfds.decode(record, builder, FEATURES)
+    tf.debugging.assert_less_equal(
+        trimap,
+        tf.constant(len(CLASS_NAMES), trimap.dtype),
+        "oxford_iiit_pet: a trimap holds ids above 3. Expected 1 (pet), 2 (background) and "
+        "3 (outline), or 0 (void): prepare the data set again.",
+    )
+    return {"image": image, "label": trimap[..., 0] - 1}

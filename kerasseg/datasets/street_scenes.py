@@ -11,11 +11,14 @@ from kerasseg.datasets.dataset import Source
 from kerasseg.datasets.street_drawing import CLASS_NAMES, COLOURS, HEIGHT, VOID, WIDTH, draw_scene
 
 
-def source(*, data_dir, **_):
+def source(*, data_dir=None):
     """Drawn streets, 192x256x3: 480 for training, 96 for validation, 96 for test.
 
-    They are drawn on first use, in about half a minute, and kept in `data_dir`, which is TensorFlow
-    Datasets' own folder by default. Nothing is downloaded.
+    They are drawn on first use and kept in `data_dir`, which is TensorFlow Datasets' own folder by
+    default. Nothing is downloaded.
+
+    Raises:
+        FileNotFoundError: they could not be written.
     """
     builder = from_tfds.prepared("street_scenes", data_dir, download=True)
     return Source(
@@ -42,10 +45,10 @@ def read_scene(scene):
 class StreetScenes(tfds.core.GeneratorBasedBuilder):
     """Drawn street scenes with labels, instances and depth; nothing is downloaded.
 
-    The pictures of split 0 (train), 1 (validation) and 2 (test) are `draw_scene((split, index))`,
+    The images of split 0 (train), 1 (validation) and 2 (test) are `draw_scene((split, index))`,
     672 in all, of 192 x 256 pixels. `label` holds class ids 0 to 7, and 255 (void) where two
-    objects meet; `instances` numbers the cars, persons, poles and signs of a picture from 1;
-    `depth` is in centimetres, 20000 for the sky. Measured over all pictures: 4.29 % of the pixels
+    objects meet; `instances` numbers the cars, persons, poles and signs of an image from 1;
+    `depth` is in centimetres, 20000 for the sky. Measured over all images: 4.29 % of the pixels
     are void, and of the others
 
     | road    | building | sky     | vegetation | car    | person | pole   | sign   |

@@ -617,9 +617,7 @@ def test_a_training_batch_is_augmented_with_void_at_the_edges(tmp_path):
 def test_colours_belong_to_folders_alone():
     from kerasseg import datasets
 
-    with pytest.raises(
-        ValueError, match="`colours` is for masks in a `folder`. Received: name='digits'"
-    ):
+    with pytest.raises(ValueError, match="digits takes no `colours`: leave it out. Received: col"):
         datasets.load("digits", colours=COLOURS)
 
 
