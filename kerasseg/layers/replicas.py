@@ -28,12 +28,14 @@ def total(x):
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, x)
 
 
-def mean(x):
-    """The mean of the entries that all replicas hold.
+def mean(x, axis=None):
+    """The mean of the entries that all replicas hold, over all axes or, as in `ops.mean`, some.
 
     Keras adds the means of the replicas and divides by their number. Where one holds less than the
     others, its entries would count more, so to it this gives as much more.
     """
     if count() == 1:
-        return ops.mean(x)
-    return total(ops.sum(x)) / ops.cast(count() * ops.size(x), x.dtype)
+        return ops.mean(x, axis=axis)
+    sums = ops.sum(x, axis=axis)
+    entries = ops.cast(ops.size(x), x.dtype) / ops.cast(ops.size(sums), x.dtype)
+    return total(sums) / (count() * entries)

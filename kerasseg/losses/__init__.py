@@ -1,11 +1,14 @@
 """Losses of label maps, and the weights of their classes and pixels."""
 
+from kerasseg.losses.base import LabelMapLoss
+from kerasseg.losses.combined import CrossEntropyDice
+from kerasseg.losses.cross_entropy import CrossEntropy
+from kerasseg.losses.overlap import Dice, Tversky
 from kerasseg.losses.pixel_weights import (
     class_frequencies,
     median_frequency_weights,
     outline_weights,
 )
-from kerasseg.losses.segmentation import CrossEntropy, CrossEntropyDice, Dice, LabelMapLoss, Tversky
 
 __all__ = [
     "CrossEntropy",
@@ -17,3 +20,7 @@ __all__ = [
     "median_frequency_weights",
     "outline_weights",
 ]
+
+
+def __dir__():
+    return __all__

@@ -1,14 +1,10 @@
 """Scores of label maps and of images, over a whole data set."""
 
+from kerasseg.metrics.accuracy import MeanAccuracy, PixelAccuracy
+from kerasseg.metrics.boundary import BoundaryIoU
+from kerasseg.metrics.confusion import ConfusionMatrixMetric
 from kerasseg.metrics.image_quality import PSNR, SSIM
-from kerasseg.metrics.segmentation import (
-    BoundaryIoU,
-    ConfusionMatrixMetric,
-    FrequencyWeightedIoU,
-    MeanAccuracy,
-    MeanIoU,
-    PixelAccuracy,
-)
+from kerasseg.metrics.iou import FrequencyWeightedIoU, MeanIoU
 
 __all__ = [
     "PSNR",
@@ -20,3 +16,7 @@ __all__ = [
     "MeanIoU",
     "PixelAccuracy",
 ]
+
+
+def __dir__():
+    return __all__

@@ -18,6 +18,8 @@ class ImageMetric(keras.metrics.Metric):
         name, dtype: As in every Keras metric.
     """
 
+    _direction = "up"  # what Keras's callbacks look for when their mode is "auto"
+
     def __init__(self, max_value=1.0, name=None, dtype=None):
         super().__init__(name=name, dtype=dtype)
         if not max_value > 0:

@@ -11,7 +11,7 @@ from kerasseg.losses import (
     outline_weights,
 )
 from tests import reference
-from tests.metrics.test_segmentation import random_maps
+from tests.maps import random_maps
 
 
 def batches(truth):

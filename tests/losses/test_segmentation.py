@@ -8,7 +8,7 @@ from keras import ops
 from kerasseg.losses import CrossEntropy, CrossEntropyDice, Dice, Tversky
 from tests import reference
 from tests.layers.cases import gradient
-from tests.metrics.test_segmentation import random_maps
+from tests.maps import random_maps
 
 WEIGHTS = [1, 2, 0.5, 0, 4]
 OVERLAP = {

@@ -22,25 +22,10 @@ from kerasseg.metrics import (
 )
 from tests import reference
 from tests.conftest import environment
+from tests.maps import blocks, random_maps
 
 SCORES = [MeanIoU, FrequencyWeightedIoU, PixelAccuracy, MeanAccuracy, BoundaryIoU]
 each = pytest.mark.parametrize("kind", SCORES)
-
-
-def random_maps(rng, classes=5, shape=(3, 7, 11), void=0.2):
-    truth = rng.integers(0, classes, shape)
-    truth[rng.uniform(size=shape) < void] = 255
-    return truth, rng.normal(size=(*shape, classes)).astype("float32")
-
-
-def blocks(rng, classes=5, shape=(3, 3, 4), size=(7, 6)):
-    """Maps of rectangles, so that there is something beside the contours, and guesses like them."""
-    truth = rng.integers(0, classes, shape)
-    guess = np.where(rng.uniform(size=shape) < 0.3, rng.integers(0, classes, shape), truth)
-    truth, guess = (np.kron(ids, np.ones((1, *size), int)) for ids in (truth, guess))
-    guess = np.roll(guess, 1, axis=2)
-    truth[:, 2:4, 3:] = 255
-    return truth, np.eye(classes, dtype="float32")[guess]
 
 
 def scored(truth, scores, kind=MeanIoU, sample_weight=None, **arguments):
@@ -248,12 +233,6 @@ def test_maps_one_pixel_wide_are_understood_with_a_channel_axis_on_either_side(r
         first = MeanIoU(5, axis=1)
         first.update_state(labels, np.moveaxis(scores, -1, 1))
         assert float(first.result()) == expected
-
-
-@pytest.mark.parametrize("shape", [(1, 5, 5, 5), (1, 5, 4), (1, 25)])
-def test_labels_of_another_shape_are_refused_one_hot_masks_with_the_remedy(shape, rng):
-    with pytest.raises(ValueError, match="one a pixel.*One-hot masks become ids by `argmax`"):
-        scored(np.zeros(shape, "int32"), rng.normal(size=(1, 5, 5, 5)))
 
 
 def test_interpolated_labels_are_refused(rng):

@@ -1,0 +1,199 @@
+"""Overlap of label maps: Tversky's index, and Dice as one case of it."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasseg.layers import replicas
+from kerasseg.losses.base import LabelMapLoss
+
+
+@keras.saving.register_keras_serializable(package="kerasseg")
+class Tversky(LabelMapLoss):
+    """One less the Tversky index: overlap, with prices for false positives and false negatives.
+
+    For a class, over pixels with probabilities `p` and truth `g` in {0, 1}:
+
+        TP = sum(p * g)    FP = sum(p * (1 - g))    FN = sum((1 - p) * g)
+        index = TP / (TP + alpha * FP + beta * FN)
+
+    and the loss is the mean of `1 - index` over the classes, each by its `class_weights` entry.
+    `alpha = beta = 0.5` is Dice. `beta > alpha` asks for recall: a missed pixel costs more than a
+    false one. (`keras.losses.Tversky` exchanges the two.)
+
+    Which classes: those in the truth. An absent class has no overlap to win, so its term would be 1
+    even for a perfect prediction, whose probabilities are never quite 0; that is the floor of the
+    book's Dice, 0.895 with 2 of 19 classes present. Nothing is lost, since the probabilities of a
+    pixel sum to one: what an absent class claims, a present one lacks. The exception is a present
+    class of weight 0: with `[0, 1]`, foreground where there is none costs nothing.
+
+    One channel `p` is scored as the two classes `1 - p` and `p`: background and foreground, each if
+    it is present. `class_weights=[0, 1]` scores the foreground alone. With `multi_label`, each
+    label is scored like this, then the labels are averaged.
+
+    Over what: the pixels of the batch together, or with `per_image` each image by itself, then the
+    mean of the images. The batch is the default: it is nearer to the score, which is one ratio
+    over the whole set, and ten pixels of a class in one image do not weigh as much as a street
+    full of it in the next. Void pixels are in no sum; an image with nothing to score (all void, or
+    classes of weight zero alone) does not count, and a batch of such images costs 0. An image with
+    a sample weight of zero counts in the mean, with a loss of 0.
+
+    Salehi, Erdogmus and Gholipour, MLMI 2017; as there, the default leans to recall.
+
+    Args:
+        alpha: Price of a false positive, non-negative.
+        beta: Price of a false negative, non-negative.
+        per_image: Whether each image is scored by itself.
+        ignore_class, class_weights, axis, from_logits, multi_label: As in `LabelMapLoss`.
+        reduction, name, dtype: As in every Keras loss, but `dtype` is at least float32. Without
+            reduction there is one loss an image (with `multi_label` one for each of its labels),
+            with `per_image=False` the same for all; an image with nothing to score has 0 there.
+
+    Call with labels and scores as `LabelMapLoss` describes them. `sample_weight`, one number an
+    image or a pixel, says how often a pixel counts in the sums, and their mean over the pixels that
+    are not void multiplies the loss: the weights of a weighted mean, as in every Keras loss.
+
+    Raises:
+        ValueError: As in `LabelMapLoss`; prices that are negative, not finite or both zero.
+
+    Example: half of the one pixel of class 0 is found, half is missed; the other pixel is void.
+    One less 0.5 / (0.5 + 0.7 * 0.5):
+
+    >>> loss = Tversky()(np.array([[[0, 255]]]), np.zeros((1, 1, 2, 2)))
+    >>> round(float(loss), 4)
+    0.4118
+    """
+
+    def __init__(
+        self,
+        alpha=0.3,
+        beta=0.7,
+        ignore_class=255,
+        class_weights=None,
+        per_image=False,
+        axis=-1,
+        reduction="sum_over_batch_size",
+        name="tversky",
+        dtype=None,
+        from_logits=True,
+        multi_label=False,
+    ):
+        super().__init__(
+            ignore_class, class_weights, axis, reduction, name, dtype, from_logits, multi_label
+        )
+        if not (min(alpha, beta) >= 0 and 0 < max(alpha, beta) < math.inf):
+            raise ValueError(
+                "`alpha` and `beta` must be finite, non-negative numbers, not both zero. "
+                f"Received: alpha={alpha}, beta={beta}"
+            )
+        self.alpha = float(alpha)
+        self.beta = float(beta)
+        self.per_image = bool(per_image)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        y_pred = ops.convert_to_tensor(y_pred)
+        label_map, class_weights, sample_weights = self._read(y_true, y_pred, sample_weight)
+        pixels, losses_shape = self._pixel_axes(label_map.ids)
+        counts = self._sum(ops.cast(label_map.counted, self.dtype), pixels)
+        mean_weight = ops.divide_no_nan(self._sum(sample_weights, pixels), counts)
+        scored = self._sum(ops.cast(class_weights > 0, self.dtype), pixels) > 0
+        scored = ops.broadcast_to(ops.cast(scored, self.dtype), losses_shape)
+        weights = self._for_reduction(scored) * mean_weight
+        truth = (label_map.ids, label_map.legal, sample_weights)
+        return super().__call__(truth, self._class_logits(y_pred), weights)
+
+    def call(self, y_true, y_pred):
+        ids, legal, weights = y_true  # floats: Keras has cast them
+        pixels, losses_shape = self._pixel_axes(ids)
+        found = ops.softmax(y_pred)
+        num_classes = found.shape[-1]
+        truth = ops.one_hot(ops.cast(ids, "int32"), num_classes, dtype=found.dtype)
+        weights = weights[..., None]
+        true = self._sum(weights * truth, pixels)
+        claimed = self._sum(weights * found, pixels)
+        hit = self._sum(weights * truth * found, pixels)
+        prices = self.alpha * (claimed - hit) + self.beta * (true - hit)
+        index = ops.divide_no_nan(hit, hit + prices)
+
+        # Read off the truth, not off the predictions: those of NaN must give NaN.
+        class_weights = 1.0 if self.multi_label else self._weight_of_each(num_classes)
+        class_weights = ops.where(true > 0, class_weights, 0.0)
+        total = ops.sum(class_weights, axis=-1)
+        losses = ops.divide_no_nan(ops.sum(class_weights * (1 - index), axis=-1), total)
+        losses = ops.where(ops.all(ops.cast(legal, "bool"), pixels), losses, np.nan)
+        return ops.broadcast_to(losses, losses_shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "per_image": self.per_image,
+        }
+
+    def _pixel_axes(self, ids):
+        """The axes that are summed over, and the shape of the losses: (batch,), or with labels."""
+        rank, shape = len(ids.shape) - self.multi_label, ops.shape(ids)
+        return tuple(range(1 if self.per_image else 0, rank)), (shape[0], *shape[rank:])
+
+    def _sum(self, x, pixels):
+        sums = ops.sum(x, pixels)
+        return sums if self.per_image else replicas.total(sums)
+
+
+@keras.saving.register_keras_serializable(package="kerasseg")
+class Dice(Tversky):
+    """One less the Dice overlap, `2 TP / (2 TP + FP + FN)`: `Tversky` with both prices 0.5.
+
+    Its docstring says which classes and pixels count, over what the sums go, and what sample
+    weights do. There is no floor: a perfect prediction costs 0 whatever classes are absent, while
+    the book's formula gives 0.895 with 2 of 19 present. Milletari, Navab and Ahmadi (V-Net), 3DV
+    2016, without their squares; book, chapter 6, Dice loss (notebook 6.6).
+
+    Args:
+        per_image: Whether each image is scored by itself, or the batch as one.
+        ignore_class, class_weights, axis, from_logits, multi_label: As in `LabelMapLoss`.
+        reduction, name, dtype: As in `Tversky`.
+
+    Raises:
+        ValueError: As in `LabelMapLoss`.
+
+    Example: half of the one pixel of class 0 is found: 1 - 2 * 0.5 / (2 * 0.5 + 0.5).
+
+    >>> loss = Dice()(np.array([[[0, 255]]]), np.zeros((1, 1, 2, 2)))
+    >>> round(float(loss), 4)
+    0.3333
+    """
+
+    def __init__(
+        self,
+        ignore_class=255,
+        class_weights=None,
+        per_image=False,
+        axis=-1,
+        reduction="sum_over_batch_size",
+        name="dice",
+        dtype=None,
+        from_logits=True,
+        multi_label=False,
+    ):
+        super().__init__(
+            0.5,
+            0.5,
+            ignore_class,
+            class_weights,
+            per_image,
+            axis,
+            reduction,
+            name,
+            dtype,
+            from_logits,
+            multi_label,
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        del config["alpha"], config["beta"]
+        return config
