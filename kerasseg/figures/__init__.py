@@ -1,5 +1,6 @@
 """Every picture of the package. Each function returns a Matplotlib figure."""
 
+from kerasseg.figures.architecture import architecture
 from kerasseg.figures.pictures import (
     bars_with_ranges,
     image_rows,
@@ -19,6 +20,7 @@ from kerasseg.figures.pictures import (
 )
 
 __all__ = [
+    "architecture",
     "bars_with_ranges",
     "image_rows",
     "influence_map",
