@@ -9,9 +9,9 @@ from matplotlib.textpath import text_to_path
 FONT_SIZE = 9  # points, on drawings of at most 7.3 inches: readable on a page 700 pixels wide
 LINE = 1.22 * FONT_SIZE / 72
 PAD = 0.06  # between words and arrows
-WORD_GAP = 0.065
+WORD_GAP = 0.06
 BOX_GAP = 0.03  # inside a stage
-GAP = 0.17  # between stages, for an arrow
+GAP = 0.16  # between stages, for an arrow
 BUS = 0.13  # from a stage to where its arrow branches
 ROW_GAP = 0.14
 TALLEST, LOWEST = 0.8, 0.09
