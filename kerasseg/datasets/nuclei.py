@@ -106,8 +106,8 @@ def find(path):
     inside = folders_in(path)
     holders = [folder for folder in (path, *inside) if any(map(holds_masks, folders_in(folder)))]
     if len(holders) != 1:
-        there = sorted(folder.name for folder in inside) if path.is_dir() else "no such folder"
-        raise FileNotFoundError(f"No nuclei in {path}. Expected {LAYOUTS}. Received: {there[:12]}")
+        there = [folder.name for folder in inside][:12] if path.is_dir() else "no such folder"
+        raise FileNotFoundError(f"No nuclei in {path}. Expected {LAYOUTS}. Received: {there}")
     pairs = [
         (folder / "images" / f"{folder.name}.png", folder / "masks")
         for folder in folders_in(holders[0])
@@ -193,7 +193,7 @@ def read_nucleus(path, image, image_path):
     values = files.read_mask(path)
     files.check_sizes(image, image_path, values, path)
     white = values.max()
-    if values.ndim != 2 or not np.isin(values, (0, white)).all():
+    if values.ndim != 2 or not ((values == 0) | (values == white)).all():
         raise ValueError(
             f"{path}: expected the mask of one nucleus, black and white. "
             f"Received: {len(np.unique(values))} values, up to {white}"

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from kerasseg import datasets
-from kerasseg.datasets import dataset
+from kerasseg.datasets import corruptions, dataset
 from tests.conftest import make_camvid
 
 
@@ -143,3 +143,172 @@ def test_a_picture_that_grows_is_interpolated():
     image = tf.constant(np.random.default_rng(0).random((5, 7, 3), "float32"))
     expected = tf.image.resize(image, (9, 20))
     np.testing.assert_allclose(dataset.resize(image, (9, 20)), expected, atol=1e-6)
+
+
+def correlations(draws):
+    """The correlation coefficients of every two rows."""
+    return np.corrcoef(draws)[np.triu_indices(len(draws), 1)]
+
+
+def test_what_is_drawn_for_two_purposes_seeds_or_epochs_is_independent():
+    draws = [
+        tf.random.stateless_uniform((2000,), dataset.seed_for(purpose, seed, number)).numpy()
+        for purpose in (dataset.SHUFFLE, dataset.AUGMENT, dataset.CORRUPT, dataset.CORRUPT_ALIKE)
+        for seed in (0, 1, 2)
+        for number in (0, 1, 2)
+    ]
+    assert np.abs(correlations(draws)).max() < 0.1
+
+
+def test_the_two_halves_of_a_split_seed_depend_on_the_purpose_too():
+    """`stateless_split` gives two users of one seed the same first half."""
+    first = [
+        tf.random.stateless_uniform(
+            (2000,), tf.random.experimental.stateless_split(dataset.seed_for(purpose, 0, 0), n)[0]
+        )
+        for purpose, n in ((dataset.AUGMENT, 3), (dataset.CORRUPT, 2))
+    ]
+    assert abs(correlations(first)[0]) < 0.1
+
+
+def grey_with_depth(count, splits=("train", "validation")):
+    """A source of grey images whose depth is 1 everywhere: 1 / zoom, once they are augmented."""
+    records = tf.data.Dataset.range(count)
+    return dataset.Source(
+        splits=dict.fromkeys(splits, records),
+        read=lambda _: {"image": tf.fill((24, 30, 3), 0.5), "depth": tf.ones((24, 30, 1))},
+        targets=("depth",),
+        class_names=("grey",),
+        colours=np.zeros((1, 3), "uint8"),
+        ignore_class=255,
+        augmentable=True,
+    )
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_the_noise_of_an_image_tells_nothing_of_its_zoom(batch_size):
+    data = dataset.Dataset(
+        grey_with_depth(600),
+        target=None,
+        image_size=None,
+        batch_size=batch_size,
+        augment=1,
+        seed=0,
+        corruption=corruptions.noise((0.05, 0.1)),
+    )
+    first = [
+        (images[0].std(), depths[0].mean()) for images, depths in data.train.as_numpy_iterator()
+    ]
+    again = [
+        (images[0].std(), depths[0].mean()) for images, depths in data.train.as_numpy_iterator()
+    ]
+    noise, depth = np.transpose(first)
+    assert np.ptp(np.log(depth)) > 0.6
+    assert np.ptp(noise) > 0.03
+    draws = [noise, np.log(depth), *np.transpose(again)]
+    assert np.abs(correlations(draws)).max() < 4 / np.sqrt(len(first))
+
+
+def labelled_twice(count=6, size=(8, 10)):
+    """A source in which a pixel may have two labels; the image shows both, in red and green."""
+    maps = np.random.default_rng(0).integers(0, 2, (count, *size, 2)).astype("uint8")
+
+    def read(maps):
+        image = tf.concat([maps, tf.zeros_like(maps[..., :1])], -1) * 255
+        return {"image": image, "label": tf.where(maps == 1, maps, 0)}
+
+    return maps, dataset.Source(
+        splits=dict.fromkeys(("train", "validation"), tf.data.Dataset.from_tensor_slices(maps)),
+        read=read,
+        targets=("label", "image"),
+        class_names=("red", "green"),
+        colours=np.eye(2, 3, dtype="uint8") * 255,
+        ignore_class=255,
+        augmentable=True,
+        name="two labels",
+        multi_label=True,
+    )
+
+
+def multi_label(source, *, image_size=None, batch_size=4, augment=0, target=None):
+    return dataset.Dataset(
+        source,
+        target=target,
+        image_size=image_size,
+        batch_size=batch_size,
+        augment=augment,
+        seed=0,
+    )
+
+
+def test_multi_label_maps_come_in_batches_of_their_own_numbers():
+    maps, source = labelled_twice()
+    data = multi_label(source)
+    assert data.multi_label
+    images, labels = everything(data.validation)
+    np.testing.assert_array_equal(labels, maps)
+    np.testing.assert_array_equal(images[..., :2], maps)
+    assert labels.dtype == np.int32
+
+
+@pytest.mark.parametrize("size", [(4, 5), (13, 30)])
+def test_multi_label_maps_are_resized_by_nearest_neighbour(size):
+    maps, source = labelled_twice()
+    _, labels = everything(multi_label(source, image_size=size).validation)
+    rows, columns = (
+        np.floor((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(size, maps.shape[1:3])
+    )
+    np.testing.assert_array_equal(labels, maps[:, rows][:, :, columns])
+
+
+def test_multi_label_maps_are_augmented_with_their_images():
+    _, source = labelled_twice(size=(24, 30))
+    images, labels = everything(multi_label(source, augment=0.001).train)  # mirrored, no more
+    inside = labels != 255
+    assert inside.mean() > 0.9
+    np.testing.assert_array_equal((images[..., :2] > 0.5)[inside], labels[inside])
+    _, labels = everything(multi_label(source, augment=1).train)
+    assert set(np.unique(labels)) <= {0, 1, 255}
+    void = labels == 255
+    np.testing.assert_array_equal(void[..., 0], void[..., 1])
+
+
+def test_multi_label_epochs_and_held_out_images_are_those_of_the_images():
+    _, source = labelled_twice()
+    data = multi_label(source)
+    for batches in (data.train, *data.hold_out(0.4)):
+        images, labels = everything(batches)
+        np.testing.assert_array_equal(images[..., :2], labels)
+    assert [len(everything(part)[0]) for part in data.hold_out(0.4)] == [4, 2]
+
+
+@pytest.mark.parametrize(("count", "fraction"), [(1, 0.1), (1, 0.9), (10, 0.97)])
+def test_hold_out_that_leaves_no_image_to_fit_on_is_an_error(count, fraction):
+    data = multi_label(labelled_twice(count)[1])
+    with pytest.raises(ValueError, match=f"leaves none to fit on.*Received: fraction={fraction}"):
+        data.hold_out(fraction)
+
+
+def test_hold_out_of_two_images_leaves_one_for_each():
+    data = multi_label(labelled_twice(2)[1])
+    assert [len(everything(part)[0]) for part in data.hold_out(0.1)] == [1, 1]
+
+
+def test_print_shows_name_sizes_classes_and_splits(camvid_dir):
+    data = datasets.load("camvid", data_dir=camvid_dir)
+    assert str(data) == repr(data)
+    assert str(data).splitlines() == [
+        "<Dataset 'camvid': 10 train, 4 validation images, 9 x 12 x 3>",
+        "target: label, in batches of 8",
+        "11 classes: 0 sky, 1 building, 2 pole, 3 road, 4 pavement, 5 tree, 6 sign, 7 fence, "
+        "8 car, 9 pedestrian, 10 bicyclist; 255 void",
+    ]
+    assert "two labels" in str(multi_label(labelled_twice()[1]))
+    assert "2 labels: red, green" in str(multi_label(labelled_twice()[1]))
+
+
+def test_print_shortens_long_lists_of_classes():
+    source = labelled_twice()[1]
+    names = tuple(f"thing {i}" for i in range(100))
+    source = dataset.dataclasses.replace(source, class_names=names, multi_label=False)
+    assert "18 thing 18, ..., 99 thing 99; 255 void" in str(multi_label(source))
