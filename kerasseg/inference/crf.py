@@ -3,6 +3,8 @@
 import numpy as np
 from keras import ops
 
+from kerasseg.requirements import require
+
 __all__ = ["dense_crf"]
 
 
@@ -55,7 +57,7 @@ def dense_crf(
     Raises:
         ValueError: if the shapes do not fit, the numbers are not probabilities, a weight is
             negative or a sigma is not positive.
-        ImportError: if SciPy is not installed.
+        ModuleNotFoundError: if SciPy is not installed.
 
     Example: the network is sure of both ends, and the colours say where the border is.
 
@@ -64,8 +66,6 @@ def dense_crf(
     >>> dense_crf(image, ends).argmax(-1).tolist()
     [[0, 0, 0, 1]]
     """
-    from scipy import ndimage
-
     image, probabilities = check_pair(image, probabilities)
     check_numbers(
         {"appearance_weight": appearance_weight, "smoothness_weight": smoothness_weight},
@@ -75,6 +75,7 @@ def dense_crf(
             "smoothness_sigma": smoothness_sigma,
         },
     )
+    ndimage = require("scipy.ndimage")
     height, width, _ = shape = probabilities.shape
 
     def nearness(maps):
@@ -122,8 +123,7 @@ class PermutohedralLattice:
     """
 
     def __init__(self, features):
-        from scipy import sparse
-
+        sparse = require("scipy.sparse")
         corners, shares = simplex(features)
         points, count = shares.shape
         # 62 random bits a coordinate stand for a corner. They are linear in it, so a neighbour's
@@ -148,8 +148,7 @@ class PermutohedralLattice:
 
 def exchange(numbers, step):
     """Matrix that adds to each corner half of what lies a step before it and a step behind it."""
-    from scipy import sparse
-
+    sparse = require("scipy.sparse")
     matrix = sparse.eye_array(len(numbers), dtype="float32", format="csr")
     place = np.minimum(np.searchsorted(numbers, numbers + step), len(numbers) - 1)
     here = np.flatnonzero(numbers[place] == numbers + step)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kerasseg.requirements import require
+
 __all__ = ["watershed_instances"]
 
 
@@ -25,7 +27,7 @@ def watershed_instances(mask, min_distance=3):
 
     Raises:
         ValueError: if the mask is not a map, or the distance is below 1.
-        ImportError: if SciPy or scikit-image is not installed.
+        ModuleNotFoundError: if SciPy or scikit-image is not installed.
 
     Example: two squares that one pixel connects.
 
@@ -34,10 +36,6 @@ def watershed_instances(mask, min_distance=3):
     >>> watershed_instances(mask)[2].tolist()
     [0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 0]
     """
-    from scipy import ndimage
-    from skimage.feature import peak_local_max
-    from skimage.segmentation import watershed
-
     mask = np.asarray(mask) != 0
     if mask.ndim != 2:
         raise ValueError(
@@ -48,14 +46,16 @@ def watershed_instances(mask, min_distance=3):
         raise ValueError(
             f"`min_distance` must be at least 1 pixel. Received: min_distance={min_distance}"
         )
+    ndimage, skimage = require("scipy.ndimage"), require("skimage")
     relief = ndimage.distance_transform_edt(mask)
     reach = int(min_distance)
     footprint = np.ones((2 * reach + 1, 2 * reach + 1))
+    places = skimage.feature.peak_local_max(relief, footprint=footprint, exclude_border=False)
     peaks = np.zeros(mask.shape, bool)
-    peaks[tuple(peak_local_max(relief, footprint=footprint, exclude_border=False).T)] = True
+    peaks[tuple(places.T)] = True
     # Equal heights within the distance are one peak.
     groups, _ = ndimage.label(ndimage.maximum_filter(peaks, reach), np.ones((3, 3)))
-    ids = watershed(-relief, np.where(peaks, groups, 0), mask=mask)
+    ids = skimage.segmentation.watershed(-relief, np.where(peaks, groups, 0), mask=mask)
     # An object beside a larger one may have no peak.
     rest, _ = ndimage.label(mask & (ids == 0))
     return np.where(rest, rest + ids.max(initial=0), ids).astype("int32")

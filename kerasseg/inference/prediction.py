@@ -3,11 +3,12 @@
 import keras
 import numpy as np
 
-from kerasseg.layers import PadToMultiple
+from kerasseg.anatomy.graphs import graph_of, has_graph
+from kerasseg.anatomy.outputs import main_output, output_of, to_classes, to_probabilities
+from kerasseg.anatomy.padding import STRIDE, border_of, fitting_size, input_format
 
 OUTPUTS = ("classes", "probabilities", "raw")
 MOST = 2  # of a float image; resizing may overshoot 1 a little, other ranges go far beyond
-STRIDE = 32  # tiles start at its multiples; it is a multiple of every model's output stride
 
 
 def predict_image(
@@ -15,34 +16,45 @@ def predict_image(
 ):
     """The class of every pixel of one image, of any size.
 
+    What the model's output means is read off its graph (`kerasseg.anatomy.output_of`): a softmax or
+    a sigmoid is applied only to logits. Of several outputs the main one counts.
+
     With `tile`, the image is cut into overlapping tiles. A tile counts nothing near its inner
-    edges, where its own padding reaches; from there its weight rises linearly to one while its
-    neighbour's falls to zero, so no seam shows (Ronneberger et al. 2015, figure 2, "overlap-tile").
-    Tiles start at multiples of 32 pixels on the grid that the whole image would be pooled on:
-    away from the edges of the image, and where the quarter of the overlap that does not count is
-    at least as wide as half the receptive field, the answer is that of the whole image.
+    edges, where its own padding has an effect; from there its weight rises linearly to one while
+    its neighbour's falls to zero, so no seam shows (Ronneberger et al. 2015, figure 2,
+    "overlap-tile"). Tiles start at multiples of 32 pixels on the grid on which the whole image
+    would be pooled: away from the edges of the image, and where the quarter of the overlap that
+    does not count is at least as wide as half the receptive field, the answer is that of the whole
+    image. Where a tile is larger than the image or a network loses its border (`unet(padding=
+    "valid")`), the image continues as its own mirror image.
 
     Memory does not grow with the image beyond what is returned: one row of tiles is held at a time.
 
     Args:
-        model: A `keras.Model` from images to logits, probabilities or images of the same height and
-            width, (batch, height, width, channels).
-        image: (height, width, channels), float in [0, 1], or uint8 in 0 to 255, which is divided
-            by 255 tile by tile. A `numpy.memmap` stays on disk.
-        tile: Pixels, an integer or (height, width), rounded up to multiples of 32. `None` for the
-            whole image at once, or for the input size of a model that takes only one.
-        overlap: Share of a tile that its neighbour covers too, from 0 up to 0.9, rounded up so that
-            tiles start at multiples of 32: with tiles of 64 pixels it is 0 or a half.
+        model: A `keras.Model` from a batch of images, `channels_last` or `channels_first`, to
+            logits, probabilities or images of the same height and width.
+        image: (height, width, channels) for every model, float in [0, 1], or uint8 in 0 to 255,
+            which is divided by 255 tile by tile. A `numpy.memmap` stays on disk.
+        tile: Pixels of the answer that one tile gives, an integer or (height, width), rounded up to
+            multiples of 32. `None` for the whole image at once, or for the size of a model that
+            takes only one.
+        overlap: Share of a tile that its neighbour covers too, from 0 up to 0.9, rounded so that
+            tiles start at multiples of 32: with tiles of 64 pixels it is 0 or a half. (The tiles
+            of a model that takes only smaller ones start at multiples of a smaller power of two.)
         flip: Whether to average with the answer for the mirrored image, mirrored back.
-        output: "classes", uint8 ids (height, width), int32 beyond 256 classes; "probabilities",
-            float32 (height, width, classes); "raw", the model's own output, blended as it is.
+        output: "classes", "probabilities", or "raw", the model's own output, blended as it is.
         batch_size: Tiles a step.
 
     Returns:
-        A NumPy array of exactly the height and width of the image.
+        A NumPy array of exactly the height and width of the image. Classes are uint8 ids (height,
+        width), int32 beyond 256 classes; 0 or 1, by the threshold 0.5, of a model with one channel;
+        of a multi-label model uint8 (height, width, labels), 1 where a label applies.
+        Probabilities are float32 (height, width, channels), those of the model itself.
 
     Raises:
-        ValueError: an image that the model does not take, a tile or overlap that makes no sense.
+        TypeError: if `model` is not a model.
+        ValueError: if the model does not take the image, if its output is not a map of the size of
+            the image or holds NaN, or if an argument is out of range.
 
     Example: a model that returns its input, in tiles of 32 pixels.
 
@@ -51,53 +63,78 @@ def predict_image(
     >>> bool(np.abs(predict_image(same, image, tile=32, output="raw") - image).max() < 1e-6)
     True
     """
-    image = check_image(model, image)
-    tile = tile_size(model, image, tile)
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"`model` must be a keras.Model. Received: model={model!r}. Load a saved one with "
+            "keras.saving.load_model(path)."
+        )
     if not 0 <= overlap <= 0.9:
         raise ValueError(f"`overlap` must be from 0 to 0.9. Received: overlap={overlap}")
     if output not in OUTPUTS:
         raise ValueError(f"`output` must be one of {OUTPUTS}. Received: output={output!r}")
-    rows, columns = (
-        Axis(length, size, overlap, grid_offset(model, length))
-        for length, size in zip(image.shape, tile)
-    )
-    is_softmax = output == "raw" or ends_in_softmax(model)
+    first = input_format(model) == "channels_first"
+    image = check_image(image, fixed_shape(model, first)[2])
+    rows, columns = tilings(model, image.shape[:2], fixed_shape(model, first)[:2], tile, overlap)
+    meaning = output_of(model, None if output == "raw" else "auto")
 
     def answer(tiles):
-        predicted = model.predict_on_batch(tiles)
-        if flip:
-            mirrored = model.predict_on_batch(np.ascontiguousarray(tiles[:, :, ::-1]))[:, :, ::-1]
-        if not is_softmax:
-            predicted = softmax(predicted)
-            mirrored = softmax(mirrored) if flip else None
-        return (predicted + mirrored) / 2 if flip else predicted
+        predicted = predict_batch(model, np.moveaxis(tiles, -1, 1) if first else tiles, meaning)
+        predicted = np.moveaxis(predicted, meaning.axis, -1)
+        return predicted if output == "raw" else to_probabilities(predicted, by_pixel)
 
+    by_pixel = meaning._replace(axis=-1)
     result = None
-    for top, bottom, band in blended_bands(image, rows, columns, answer, batch_size):
+    for top, bottom, band in blended_bands(image, rows, columns, answer, flip, batch_size):
         if output == "classes":
-            band = band.argmax(-1).astype("uint8" if band.shape[-1] <= 256 else "int32")
+            band = to_classes(band, by_pixel)
+            band = band.astype("uint8" if meaning.num_classes <= 256 else "int32")
         if result is None:
             result = np.empty((*image.shape[:2], *band.shape[2:]), band.dtype)
         result[top:bottom] = band
     return result
 
 
-class Axis:
+def predict_batch(model, images, meaning):
+    """The main output of a model for a batch of images, as a NumPy array without NaN.
+
+    Args:
+        model: A `keras.Model`.
+        images: (batch, height, width, channels), or as the model's data format has it.
+        meaning: What `output_of(model)` says.
+
+    Raises:
+        ValueError: if the output holds NaN.
+    """
+    predicted = np.asarray(main_output(model.predict_on_batch(images), meaning))
+    if np.isnan(predicted).any():
+        raise ValueError(
+            f"The output of a model must be numbers. Received: NaN from model={model.name}: its "
+            "training has diverged, or its weights are damaged. Take an earlier checkpoint."
+        )
+    return predicted
+
+
+class Tiling:
     """Where tiles start along one axis, and how much each position of a tile counts.
 
     Attributes:
         length: Pixels of the image.
-        tile: Pixels of a tile.
-        starts: First pixel of every tile; tiles may reach beyond the image at both ends.
+        tile: Pixels of the answer that a tile gives.
+        starts: First such pixel of every tile; tiles may reach beyond the image at both ends.
+        lost: How many pixels more the model must be given.
     """
 
-    def __init__(self, length, tile, overlap, offset):
-        self.length, self.tile = length, tile
+    def __init__(self, length, tile, overlap, offset=0, lost=0):
+        self.length, self.tile, self.lost = length, tile, lost
         if tile >= length:
             self.starts = [-((tile - length) // 2)]
             return
-        step = max(STRIDE, int(tile * (1 - overlap)) // STRIDE * STRIDE)
-        last = -(-(length - tile + offset) // STRIDE) * STRIDE - offset
+        grid, step = STRIDE, int(tile * (1 - overlap))
+        while grid > max(step, 1) and tile < STRIDE:
+            grid //= 2
+        step = max(grid, step // grid * grid)
+        offset %= grid
+        last = -(-(length - tile + offset) // grid) * grid - offset
         self.starts = [*range(-offset, last, step), last]
         self.shared = tile - step
 
@@ -114,7 +151,46 @@ class Axis:
         return weights.astype("float32")
 
 
-def blended_bands(image, rows, columns, answer, batch_size):
+def tilings(model, shape, fixed, tile, overlap):
+    """The `Tiling`s of rows and columns: as asked for, as the model wants it, or one whole tile."""
+    wanted = check_tile(tile, shape, fixed)
+    given = tuple(size or free for size, free in zip(fixed, fitting_size(model, wanted)))
+    borders = border_of(model, given)
+    tiles = [size - border.lost for size, border in zip(given, borders)]
+    offsets = (0, 0)
+    if fixed == (None, None) and any(size < length for size, length in zip(tiles, shape)):
+        whole = fitting_size(model, shape)
+        offsets = [
+            theirs.in_front + (size - theirs.lost - length) // 2 - ours.in_front
+            for size, length, theirs, ours in zip(whole, shape, border_of(model, whole), borders)
+        ]
+    return [
+        Tiling(length, size, overlap, offset, border.lost)
+        for length, size, offset, border in zip(shape, tiles, offsets, borders)
+    ]
+
+
+def check_tile(tile, shape, fixed):
+    """(height, width) that the tiles' answers should at least have."""
+    if tile is None:
+        return tuple(size or length for size, length in zip(fixed, shape))
+    tile = (tile, tile) if np.ndim(tile) == 0 else tuple(tile)
+    if len(tile) != 2 or not all(isinstance(t, (int, np.integer)) and t > 0 for t in tile):
+        raise ValueError(
+            f"`tile` must be a positive integer or (height, width). Received: tile={tile}"
+        )
+    if any(size not in (None, asked) for size, asked in zip(fixed, tile)):
+        raise ValueError(
+            f"This model takes images of {fixed} only. Received: tile={tile}. Leave `tile` out, or "
+            "build the model with height and width None."
+        )
+    return tuple(
+        size or min(length, -(-asked // STRIDE) * STRIDE)
+        for size, asked, length in zip(fixed, tile, shape)
+    )
+
+
+def blended_bands(image, rows, columns, answer, flip, batch_size):
     """Yields (top, bottom, blended output) from the top of the image to its bottom."""
     total = weight = None
     done = 0
@@ -122,16 +198,20 @@ def blended_bands(image, rows, columns, answer, batch_size):
         row_weights = rows.weights(i)[:, None]
         for first in range(0, len(columns.starts), batch_size):
             batch = columns.starts[first : first + batch_size]
-            tiles = np.stack([cut(image, (y, x), (rows.tile, columns.tile)) for x in batch])
-            for j, (x, predicted) in enumerate(zip(batch, answer(tiles)), start=first):
-                if total is None:
-                    shape = (rows.tile, image.shape[1])
-                    total = np.zeros((*shape, predicted.shape[-1]), "float32")
-                    weight = np.zeros((*shape, 1), "float32")
+            tiles = np.stack([cut(image, y, x, rows, columns) for x in batch])
+            predicted = checked(answer(tiles), rows, columns)
+            if flip:
+                mirrored = answer(np.ascontiguousarray(tiles[:, :, ::-1]))[:, :, ::-1]
+                predicted = (predicted + mirrored) / 2
+            if total is None:
+                shape = (rows.tile, image.shape[1])
+                total = np.zeros((*shape, predicted.shape[-1]), "float32")
+                weight = np.zeros((*shape, 1), "float32")
+            for j, (x, scores) in enumerate(zip(batch, predicted), start=first):
                 inside = slice(max(0, -x), min(columns.tile, image.shape[1] - x))
                 there = slice(x + inside.start, x + inside.stop)
                 counts = (row_weights * columns.weights(j))[:, inside, None]
-                total[:, there] += counts * predicted[:, inside]
+                total[:, there] += counts * scores[:, inside]
                 weight[:, there] += counts
         # Rows before the next tile's first one are finished; the rest is handed on.
         end = rows.starts[i + 1] if i + 1 < len(rows.starts) else rows.length
@@ -144,17 +224,34 @@ def blended_bands(image, rows, columns, answer, batch_size):
         done = end
 
 
-def cut(image, start, size):
-    """A tile as float32 in [0, 1]; what reaches beyond the image is mirrored at its edge."""
-    indices = [
-        mirrored(np.arange(first, first + count), length)
-        for first, count, length in zip(start, size, image.shape)
-    ]
-    rows, columns = (slice(i[0], i[-1] + 1) if (np.diff(i) == 1).all() else i for i in indices)
-    tile = np.asarray(image[rows][:, columns])
+def checked(predicted, rows, columns):
+    """A batch of answers, after a look at its shape."""
+    if predicted.ndim != 4 or predicted.shape[1:3] != (rows.tile, columns.tile):
+        raise ValueError(
+            "The output of `model` must be a map of the height and width of the image. "
+            f"Received: an output of shape {predicted.shape} for images of "
+            f"{rows.tile + rows.lost}x{columns.tile + columns.lost}"
+        )
+    return predicted
+
+
+def cut(image, y, x, rows, columns):
+    """What the model is given for a tile, float32 in [0, 1]; the image goes on as its mirror."""
+    tile = image
+    for axis, (start, tiling) in enumerate(((y, rows), (x, columns))):
+        start, stop = start - tiling.lost // 2, start + tiling.tile + tiling.lost
+        stop -= tiling.lost // 2
+        before, after = max(0, -start), max(0, stop - tiling.length)
+        part = slice(start, stop)
+        if before or after:
+            # np.pad of the image itself would mirror the tile where the image ends.
+            part = np.pad(np.arange(tiling.length), (before, after), "reflect")
+            part = part[start + before : stop + before]
+        tile = tile[part] if axis == 0 else tile[:, part]
+    tile = np.asarray(tile)
     if tile.dtype == np.uint8:
         return tile.astype("float32") / 255
-    if tile.max() > MOST:
+    if not tile.max() <= MOST:
         raise ValueError(
             "`image` must be float in [0, 1], or uint8. "
             f"Received: a value of {tile.max():g}. Divide by the largest possible value."
@@ -162,21 +259,22 @@ def cut(image, start, size):
     return tile.astype("float32")
 
 
-def mirrored(positions, length):
-    """Positions beyond 0 ... length - 1, reflected without repeating the edge."""
-    period = max(1, 2 * (length - 1))
-    positions = positions % period
-    return np.minimum(positions, period - positions)
-
-
-def check_image(model, image):
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            f"`model` must be a keras.Model. Received: model={model!r}. A saved one is loaded by "
-            "`keras.saving.load_model(path)`."
+def fixed_shape(model, channels_first):
+    """(height, width, channels) that a model takes, `None` where it takes any."""
+    if not has_graph(model):
+        return None, None, None
+    shapes = [tuple(x.shape) for x in graph_of(model).inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        raise ValueError(
+            "`model` must have one input, a batch of images (batch, height, width, channels). "
+            f"Received: model={model.name} with inputs of shapes {shapes}"
         )
+    _, *shape = shapes[0]
+    return (*shape[1:], shape[0]) if channels_first else tuple(shape)
+
+
+def check_image(image, channels):
     image = image if isinstance(image, np.ndarray) else np.asarray(image)
-    channels = model.input_shape[-1]
     if image.ndim != 3 or channels not in (None, image.shape[-1]) or 0 in image.shape:
         raise ValueError(
             f"`image` must be (height, width, {channels or 'channels'}), one image without a batch "
@@ -188,44 +286,3 @@ def check_image(model, image):
             f"Received: image.dtype={image.dtype}. Divide by the largest possible value."
         )
     return image
-
-
-def tile_size(model, image, tile):
-    """(height, width) of the tiles: as asked for, as the model wants it, or the whole image."""
-    fixed = model.input_shape[1:3]
-    if tile is None:
-        return tuple(want or length for want, length in zip(fixed, image.shape))
-    tile = (tile, tile) if np.ndim(tile) == 0 else tuple(tile)
-    if len(tile) != 2 or not all(isinstance(t, (int, np.integer)) and t > 0 for t in tile):
-        raise ValueError(
-            f"`tile` must be a positive integer or (height, width). Received: tile={tile}"
-        )
-    if any(want not in (None, size) for want, size in zip(fixed, tile)):
-        raise ValueError(
-            f"This model takes images of {fixed} only. Received: tile={tile}. Leave `tile` out, or "
-            "build the model with height and width None."
-        )
-    return tuple(
-        want or min(length, -(-size // STRIDE) * STRIDE)
-        for want, size, length in zip(fixed, tile, image.shape)
-    )
-
-
-def grid_offset(model, length):
-    """Pixels that the model's own padding puts in front of a whole image of this length."""
-    for layer in model.layers:
-        if isinstance(layer, PadToMultiple):
-            return (layer.compute_output_shape((1, length, length, 1))[1] - length) // 2
-    return 0
-
-
-def ends_in_softmax(model):
-    identity = keras.layers.Identity
-    last = next((x for x in model.layers[::-1] if not isinstance(x, identity)), None)
-    activation = getattr(last, "activation", None)
-    return isinstance(last, keras.layers.Softmax) or activation is keras.activations.softmax
-
-
-def softmax(logits):
-    exponentials = np.exp(logits - logits.max(-1, keepdims=True))
-    return exponentials / exponentials.sum(-1, keepdims=True)
