@@ -1,7 +1,8 @@
 """Writes a saved model for another runtime, and checks that it answers as Keras does.
 
 litert is for phones (formerly TensorFlow Lite), onnx for most runtimes, savedmodel (a folder)
-for TensorFlow Serving. The exported model takes float32 images in [0, 1] and returns logits.
+for TensorFlow Serving. The exported model takes float32 images in [0, 1] and returns what the
+model returns, logits or probabilities.
 
 example:
   kerasseg export runs/a/best.keras --format litert

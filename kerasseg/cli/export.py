@@ -3,14 +3,12 @@
 from pathlib import Path
 
 from kerasseg.cli import model_files
-from kerasseg.inference.export import check_format, check_target, export_model
-
-SUFFIXES = {"litert": ".tflite", "onnx": ".onnx", "savedmodel": "_savedmodel"}
+from kerasseg.inference.export import FORMATS, check_format, check_target, export_model
 
 
 def run(options):
     source = Path(options.model)
-    target = Path(options.output or source.with_name(source.stem + SUFFIXES[options.format]))
+    target = Path(options.output or source.with_name(source.stem + FORMATS[options.format].suffix))
     check_target(target)
     check_format(options.format)
     model = model_files.load(options.model)
@@ -18,8 +16,8 @@ def run(options):
     done = export_model(model, target, options.format)
     height, width = done.image_size
     print(
-        f"{done.path}: {megabytes(done.path):.1f} MB. On a random picture of {height}x{width} its "
-        f"logits differ from those of Keras by at most {done.difference:.1g}, and "
+        f"{done.path}: {megabytes(done.path):.1f} MB. On a random image of {height}x{width} its "
+        f"output differs from that of Keras by at most {done.difference:.1g}, and "
         f"{done.same_classes:.2%} of the pixels have the same class."
     )
     return 0
