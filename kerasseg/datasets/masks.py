@@ -1,7 +1,4 @@
-"""What the values in masks mean: class ids, 0 and 255, or colours.
-
-A value is a grey one, 0 to 255, or a colour that is not grey, (red, green, blue).
-"""
+"""What the values in masks mean: class ids, 0 and 255, or colours."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,19 +6,29 @@ from functools import cached_property
 from itertools import chain
 
 import numpy as np
-from PIL import Image
+
+from kerasseg.datasets import faults
+from kerasseg.datasets.faults import Unusable
+from kerasseg.datasets.values import (
+    as_value,
+    count_values,
+    in_order,
+    listed,
+    numbers_of,
+    rgb,
+    spoken,
+)
 
 VOID = 255
 VOID_NAMES = ("void", "ignore", "ignored", "unlabelled", "unlabeled")
 BINARY = "background", "foreground"  # the classes of 0 and 255, where no names are told
 MOST_CLASSES = 254
-OUTSIDE = 254  # in a table of class ids: no class
-GREY = 0x010101  # times a grey value: the number of its colour
-MOST_VALUES = 1024  # of one mask; more than any table holds, so the rest would tell nothing new
 IN_BETWEEN = (
     "In-between values come from JPEG or from smooth resizing: save masks as PNG and resize them "
     "by nearest neighbour."
 )
+OUTSIDE = 254  # in a table of class ids: no class
+GREY = 0x010101  # times a grey value: the number of its colour
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +36,8 @@ class Masks:
     """How the values of a set's masks become class ids.
 
     Attributes:
-        kind: "ids", "binary 0/255" or "colours".
-        ids: {value in the files: class id, or 255 for void}.
+        kind: "ids", "ids from 1", "binary 0/255" or "colours".
+        ids: {value in the files: class id, or `None` for void}.
         class_names: One name a class id; void has none.
         colours: uint8 array (classes, 3), to draw the classes with.
     """
@@ -38,8 +45,15 @@ class Masks:
     kind: str
     ids: dict
     class_names: tuple[str, ...]
-    colours: np.ndarray
+    colours: np.ndarray | None = None
     ignore_class: int = VOID
+
+    @classmethod
+    def of_ids(cls, num_classes, ignore_class=VOID, names=None):
+        """Ids 0 to `num_classes - 1`, and perhaps a void id."""
+        names = names or [f"class {i}" for i in range(num_classes)]
+        void = {} if ignore_class is None else {ignore_class: None}
+        return cls("ids", {**{i: i for i in range(num_classes)}, **void}, tuple(names))
 
     @property
     def num_classes(self):
@@ -49,107 +63,188 @@ class Masks:
         """The class ids, uint8 (height, width), of a mask as `files.read_mask` gives it.
 
         Raises:
-            ValueError: a value outside the classes, with `path`, the value and the allowed ones.
+            Unusable: a value outside the classes, with `path`, the value and the allowed ones.
         """
-        ids = self.table[::GREY][raw] if raw.ndim == 2 else self.table[number(raw)]
+        ids = self.table[::GREY][raw] if raw.ndim == 2 else self.table[numbers_of(raw)]
         if (ids == OUTSIDE).any():
-            raise ValueError(self.fault(distinct(raw), path))
+            raise Unusable(self.outside(count_values(raw), path))
         return ids
 
     @cached_property
     def table(self):
-        """The class id of every colour, by its number."""
+        """The class id of every colour, by its number; 255 for void."""
         table = np.full(2**24, OUTSIDE, "uint8")
         for value, class_id in self.ids.items():
-            table[number(np.array(rgb(value)))] = class_id
+            number = int(numbers_of(np.array(rgb(value))))
+            table[number] = VOID if class_id is None else class_id
         return table
 
-    def fault(self, values, path="The mask"):
-        """What is wrong with the values of one mask, in words; `None` if nothing is."""
+    def count(self, values):
+        """`(class pixels, void pixels)` of a Counter {value: pixels}: int64 (classes,), int."""
+        pixels, void = np.zeros(self.num_classes, "int64"), 0
+        for value in values.keys() & self.ids.keys():
+            if self.ids[value] is None:
+                void += values[value]
+            else:
+                pixels[self.ids[value]] += values[value]
+        return pixels, void
+
+    def outside(self, values, path, soft=False):
+        """The `Finding` about values of a mask that are no class; `None` if all are one."""
         outside = in_order(value for value in values if value not in self.ids)
         if not outside:
             return None
-        what, show = "id", str
-        if self.kind == "colours" or isinstance(outside[0], tuple):
-            what, show = "colour", rgb
-        return (
-            f"{path} holds the label {what} {show(outside[0])}, which is outside the classes. "
-            f"Allowed {self.allowed()}. "
-            f"Received: {what}s=[{shown(map(show, in_order(values)))}]. "
-            f"Mend the mask, or the table of classes. {IN_BETWEEN}"
+        what, show = "id", list
+        if self.kind == "colours" or any(isinstance(value, tuple) for value in outside):
+            what, show = "colour", lambda values: map(rgb, values)
+        where = " along its edges" if soft else ""
+        words = (
+            f"holds the label {what}{'s' * (len(outside) > 1)} {spoken(show(outside))}{where}, "
+            f"which {'are' if len(outside) > 1 else 'is'} outside the classes. "
+            f"Allowed {self.allowed()}"
         )
+        if soft:
+            remedy = faults.THRESHOLD if self.kind.startswith("binary") else None
+            return faults.INTERPOLATED.found(path, words, remedy)
+        many = f"{faults.OUTSIDE.remedy} {IN_BETWEEN}" if len(outside) > 6 else None
+        return faults.OUTSIDE.found(path, words, many)
 
     def allowed(self):
+        """The values that there may be, in words."""
         if self.kind == "colours":
-            names = {**dict(enumerate(self.class_names)), VOID: "void"}
-            return f"colours: {shown(f'{rgb(value)} {names[i]}' for value, i in self.ids.items())}"
-        void = [str(value) for value, class_id in self.ids.items() if class_id == VOID]
-        classes = [value for value, class_id in self.ids.items() if class_id != VOID]
-        return f"ids: {span(classes)}" + (f", and {' or '.join(void)} for void" if void else "")
+            names = {**dict(enumerate(self.class_names)), None: "void"}
+            return "colours: " + listed(f"{rgb(v)} {names[i]}" for v, i in self.ids.items())
+        void = [value for value, class_id in self.ids.items() if class_id is None]
+        classes = [value for value in self.ids if value not in void]
+        return f"ids: {spoken(classes)}" + (f", and {spoken(void, 'or')} for void" if void else "")
 
 
-def recognise(folder, maps, tolerant=False):
+def findings_of_values(labels, path, masks=None):
+    """The findings about the values of one mask.
+
+    Args:
+        labels: Its `LabelMeasures`.
+        masks: What the values mean; `None` where nothing tells it.
+    """
+    outside = masks and masks.outside(labels.values, path, labels.soft)
+    if labels.fractions:
+        fractions = labels.fractions
+        scaled = all(abs((255 * value + 0.5) % 1 - 0.5) < 1e-3 for value in fractions)
+        fault = faults.DIVIDED if scaled and max(labels.values) <= 1 else faults.INTERPOLATED
+        beyond = f", outside the classes. Allowed {masks.allowed()}" if masks else ""
+        return [fault.found(path, f"holds fractions of ids, {spoken(fractions)}{beyond}")]
+    if outside:
+        return [outside]
+    if labels.soft:
+        fault = faults.SOFT if masks else faults.INTERPOLATED
+        return [fault.found(path, "has most of its edges pass through the values in between")]
+    return []
+
+
+def recognise(folder, maps):
     """What the masks of a folder hold, from the values in each of them.
 
-    Where the folder's classes are told, the reading that explains most masks is taken; what it
-    leaves unexplained is for `Masks.fault` to name. Else the values must be ids without a gap, 0,
-    1, 2, ... (and 255 for void), or 0 and 255, background and foreground.
+    Where the folder's classes are told, the reading that explains most masks is taken. Else the
+    values must be ids without a gap, 0, 1, 2, ... or 1, 2, 3, ... (and 255 for void), or 0 and 255,
+    background and foreground. A few masks may hold other values: `findings_of_values` names them.
 
     Args:
         folder: A `Folder`; its `path`, `masks`, `class_names` and `colours` count.
-        maps: {path of a mask: its values, as `distinct` gives them}, one mask at least.
-        tolerant: Whether, where no classes are told, a few masks may hold other values, which
-            then are for `Masks.fault` to name, too.
+        maps: {path of a mask: its values, a Counter of pixels}, one mask at least.
 
     Returns:
         The `Masks`.
 
     Raises:
-        ValueError: values that mean nothing, or can mean more than one thing; it shows them.
+        Unusable: values that mean nothing, or can mean more than one thing; it shows them.
     """
     if folder.masks is not None:
         return folder.masks
-    maps = {path: set(map(plain, values)) for path, values in maps.items()}
     values = set().union(*maps.values())
-    odd = oddest(maps)
-    found = f"Found: {shown(in_order(values))}."
-    look = f"Look first at {odd}, which holds {shown(in_order(maps[odd]))}."
     coloured = [held for held in maps.values() if any(isinstance(value, tuple) for value in held)]
     if folder.colours is None and 2 * len(coloured) >= len(maps):
-        raise ValueError(
-            f"{folder.path}: the masks hold colours, and nothing says which class each one is. "
-            f"Found: {shown(map(rgb, in_order(values)))}. Write `name red green blue` on each line "
-            f"of {folder.path}/classes.txt, in the order of the ids, or pass `colours`, "
-            f'{{"road": (128, 64, 128), ...}}. {IN_BETWEEN} {look}'
-        )
-    names = folder.class_names or names_by_values(maps, tolerant)
+        raise Unusable(unexplained_colours(folder, maps), folder.path)
+    names = folder.class_names or names_by_values(maps)
     if names is None:
-        raise ValueError(
-            f"{folder.path}: the values of the masks are neither ids without a gap (0, 1, 2, ..., "
-            f"and 255 for void) nor 0 and 255. {found} If some classes never occur, name all "
-            f"classes in {folder.path}/classes.txt, one a line in the order of the ids. If every "
-            f'value is a class of its own, pass `colours`, {{"road": (50, 50, 50), ...}}. '
-            f"{IN_BETWEEN} {look}"
-        )
+        raise Unusable(unexplained(folder, maps), folder.path)
     colours = folder.colours or voc_colours(len(names))
     readings = [reading("ids", range(len(names)), names, colours)]
+    last = sum(len(names) in held for held in maps.values())
+    if 0 not in values and (2 * last > len(maps) or folder.class_names is None):
+        readings[0] = reading("ids from 1", range(1, len(names) + 1), names, colours)
     two_names = folder.class_names or BINARY
     if len(two_names) == 2 and not any(map(is_void, two_names)) and {0, VOID} <= values:
         readings.insert(0, reading("binary 0/255", (0, 255), two_names, colours))
     if folder.colours is not None:
-        readings.insert(0, reading("colours", map(plain, colours), names, colours))
+        readings.insert(0, reading("colours", map(as_value, colours), names, colours))
     best = most_fitting(readings, maps, folder)
     if best.kind == "ids" and values | {0} == {0, VOID} and VOID in best.ids:
-        raise ValueError(
-            f"{folder.path}: 255 in the masks can be void or a foreground. {found} Masks of 0 and "
-            "255 need two class names, others hold more than void and one class. "
+        words = (
+            f"255 in the masks can be void or a foreground. Found: {spoken(values)}. "
             f"Received: class_names={names}"
         )
+        remedy = (
+            "Masks of 0 and 255 need two class names; others hold more than void and one class."
+        )
+        raise Unusable(faults.UNKNOWN.found(None, words, remedy), folder.path)
     return best
 
 
+def unexplained_colours(folder, maps):
+    values = in_order(set().union(*maps.values()))
+    one_hot = any(set(values) <= {(n, 0, 0), (0, n, 0), (0, 0, n)} for n in (1, 255))
+    if one_hot:
+        words = "the masks hold one channel for each of three classes"
+        remedy = (
+            "Save ids: `Image.fromarray(np.asarray(Image.open(path)).argmax(-1).astype('uint8'))`."
+        )
+        return faults.ONE_HOT.found(None, words, remedy)
+    words = (
+        "the masks hold colours, and nothing says which class each one is. "
+        f"Found: {spoken(map(rgb, values))}. {look_first(maps)}"
+    )
+    remedy = (
+        f"Write `name red green blue` on each line of {folder.path}/classes.txt, in the order of "
+        f"the ids. {IN_BETWEEN}"
+    )
+    return faults.UNKNOWN.found(None, words, remedy)
+
+
+def unexplained(folder, maps):
+    values = set().union(*maps.values())
+    if 2 * sum(map(near_binary, maps.values())) > len(maps):
+        words = f"the masks hold 0 and 255 with values in between. Found: {spoken(values)}"
+        return faults.INTERPOLATED.found(None, words, faults.THRESHOLD)
+    words = (
+        "the values of the masks are neither ids without a gap (0, 1, 2, ... or 1, 2, 3, ..., and "
+        f"255 for void) nor 0 and 255. Found: {spoken(values)}. {look_first(maps)}"
+    )
+    remedy = (
+        f"If some classes never occur, name all classes in {folder.path}/classes.txt, one a line "
+        "in the order of the ids. If every value is a class of its own, write its colour behind "
+        f"the name, `road 50 50 50`. {IN_BETWEEN}"
+    )
+    return faults.UNKNOWN.found(None, words, remedy)
+
+
+def look_first(maps):
+    """The mask with the rarest value; of several such masks, that of most values."""
+    counts = Counter(chain.from_iterable(maps.values()))
+    odd = max(maps, key=lambda path: (-min(map(counts.get, maps[path])), len(maps[path])))
+    return f"Look first at {odd}, which holds {spoken(maps[odd])}"
+
+
+def near_binary(values):
+    """Whether the values of a mask, {value: pixels}, are 0 and 255 blurred by JPEG or resizing."""
+    grey = {value: count for value, count in values.items() if not isinstance(value, tuple)}
+    ends = [sum(n for v, n in grey.items() if a <= v <= b) for a, b in ((0, 40), (215, 255))]
+    between = [count for value, count in grey.items() if 40 < value < 215]
+    spread = between and max(between) < 0.3 * sum(between)
+    return bool(spread) and min(ends) > 0 and sum(ends) > 0.7 * sum(values.values())
+
+
 def most_fitting(readings, maps, folder):
-    """The reading that most masks ask for; `ValueError` where others contradict it.
+    """The reading that most masks ask for; `Unusable` where others contradict it.
 
     A mask asks for the first reading that explains all its values, unless it is all one to it:
     0 and 255 ask for a foreground, 0 and 1 for ids, 0 alone for nothing. Where 255 stands beside
@@ -157,7 +252,7 @@ def most_fitting(readings, maps, folder):
     """
     votes = {masks: [] for masks in readings}
     for path, held in maps.items():
-        fitting = [masks for masks in readings if held <= masks.ids.keys()]
+        fitting = [masks for masks in readings if held.keys() <= masks.ids.keys()]
         if fitting and len({tuple(map(masks.ids.get, held)) for masks in readings}) > 1:
             votes[fitting[0]].append(path)
     values = set().union(*maps.values())
@@ -167,24 +262,27 @@ def most_fitting(readings, maps, folder):
         for path in votes[other]:
             held = in_order(maps[path])
             doubtful = [v for v in held if best.ids.get(v, OUTSIDE) != other.ids[v]]
-            if maps[path] <= best.ids.keys() and not settled.issuperset(doubtful):
-                raise ValueError(
-                    f"{folder.path}: the masks can be read in two ways. {votes[best][0]} holds "
-                    f"{shown(in_order(maps[votes[best][0]]))}, which are {best.kind}; {path} holds "
-                    f"{shown(held)}, which are {other.kind}, or {shown(doubtful)} is void. Save "
-                    f"all masks alike; or, if it is void, name the classes and void after them in "
-                    f"{folder.path}/classes.txt."
+            if maps[path].keys() <= best.ids.keys() and not settled.issuperset(doubtful):
+                words = (
+                    f"the masks can be read in two ways. {votes[best][0]} holds "
+                    f"{spoken(maps[votes[best][0]])}, which are {best.kind}; {path} holds "
+                    f"{spoken(held)}, which are {other.kind}, or {spoken(doubtful)} is void"
                 )
+                remedy = (
+                    "Save all masks alike; or, if it is void, name the classes and void after them "
+                    f"in {folder.path}/classes.txt."
+                )
+                raise Unusable(faults.UNKNOWN.found(None, words, remedy), folder.path)
     return best
 
 
-def names_by_values(maps, tolerant):
+def names_by_values(maps):
     """Names for the classes of ids without a gap or of 0 and 255; `None` for other values.
 
-    If `tolerant`, masks with values that few masks hold do not count, so long as most are left.
+    Masks with values that few masks hold do not count, so long as most masks are left.
     """
     counts = Counter(chain.from_iterable(maps.values()))
-    for few in (0, *sorted(set(counts.values()))) if tolerant else (0,):
+    for few in (0, *sorted(set(counts.values()))):
         common = [held for held in maps.values() if min(map(counts.get, held)) > few]
         if 2 * len(common) <= len(maps):
             break
@@ -192,36 +290,31 @@ def names_by_values(maps, tolerant):
         ids = values - {VOID}
         if values == {0, VOID}:
             return BINARY
-        if 2 <= len(ids) <= MOST_CLASSES and ids == set(range(len(ids))):
-            return tuple(f"class {i}" for i in range(len(ids)))
+        for first in (0, 1):
+            if 2 <= len(ids) <= MOST_CLASSES and ids == set(range(first, first + len(ids))):
+                return tuple(f"class {i}" for i in sorted(map(int, ids)))
     return None
-
-
-def oddest(maps):
-    """The path of the mask with the rarest value; of several such masks, that of most values."""
-    counts = Counter(chain.from_iterable(maps.values()))
-    return max(maps, key=lambda path: (-min(map(counts.get, maps[path])), len(maps[path])))
 
 
 def reading(kind, values, names, colours):
     """The `Masks` in which `values[i]` is the class `names[i]`, numbered past void ones."""
     ids, classes = {}, []
     for value, name, colour in zip(values, names, colours):
-        ids[value] = VOID if is_void(name) else len(classes)
+        ids[value] = None if is_void(name) else len(classes)
         if not is_void(name):
             classes.append((name, colour))
-    if kind == "ids":
-        ids[VOID] = VOID
+    if kind.startswith("ids"):
+        ids[VOID] = None
     class_names, colours = zip(*classes)
     return Masks(kind, ids, class_names, np.array(colours, "uint8"))
 
 
 def is_void(name):
-    return name.strip().lower() in VOID_NAMES
+    return name.strip(" _").lower() in VOID_NAMES
 
 
 def check_palettes(folder, palettes):
-    """Raises `ValueError` where palette images show that their indices are no class ids.
+    """Raises `Unusable` where palette images show that their indices are no class ids.
 
     Tools that save colours as a palette number them as they come: then an index has one colour
     in one mask and another in the next, or the colour of another class of the table. Palettes of
@@ -242,10 +335,15 @@ def check_palettes(folder, palettes):
             elif places.get(colour, index) != index and index != VOID:
                 reason = f"the colour of {names[colour]!r}, number {places[colour]} of the table"
             if reason:
-                raise ValueError(
-                    f"{path}: the palette shows index {index} as {colour}, {reason}. Its indices "
-                    "are no class ids. Save the masks as RGB and pass `colours`."
+                words = (
+                    f"has a palette that shows index {index} as {colour}, {reason}. Its indices "
+                    "are no class ids"
                 )
+                remedy = (
+                    f"Name all colours in {folder.path}/classes.txt, `name red green blue` a line, "
+                    "in the order of the ids: then the colours count, not the indices."
+                )
+                raise Unusable(faults.UNKNOWN.found(path, words, remedy))
 
 
 def voc_colours(count):
@@ -258,45 +356,3 @@ def voc_colours(count):
         return sum((i >> (3 * bit + shift) & 1) << (7 - bit) for bit in range(8))
 
     return [tuple(channel(i, shift) for shift in range(3)) for i in range(count)]
-
-
-def distinct(mask):
-    """The set of the values of a mask, (height, width) or (height, width, 3); 1,024 at most."""
-    picture = Image.fromarray(mask)
-    counted = picture.getcolors(MOST_VALUES) or picture.getcolors(2**24)[:MOST_VALUES]
-    return {plain(value) for _, value in counted}
-
-
-def number(colours):
-    """The number of each colour of an array (..., 3): red * 65536 + green * 256 + blue."""
-    red, green, blue = np.moveaxis(colours.astype("uint32"), -1, 0)
-    return red << 16 | green << 8 | blue
-
-
-def plain(value):
-    """A value as `Masks.ids` has it: an int for a grey one, also for a grey colour."""
-    if np.ndim(value) == 0:
-        return int(value)
-    red, green, blue = map(int, value)
-    return red if red == green == blue else (red, green, blue)
-
-
-def rgb(value):
-    return value if isinstance(value, tuple) else (value, value, value)
-
-
-def in_order(values):
-    return sorted(values, key=rgb)
-
-
-def shown(values):
-    """The first values in words, and how many there are."""
-    values = list(values)
-    words = ", ".join(map(str, values[:12]))
-    return f"{words}, ... ({len(values)} in all)" if len(values) > 12 else words
-
-
-def span(values):
-    first, last = min(values), max(values)
-    whole = len(values) > 2 and list(values) == list(range(first, last + 1))
-    return f"{first} to {last}" if whole else " and ".join(map(str, values))

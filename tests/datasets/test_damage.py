@@ -164,21 +164,24 @@ def test_links_to_folders_are_followed_and_loops_end(make, tmp_path):
         (make / kind / "loop").symlink_to(make / kind)
     found = folder.find(make)
     assert len(found.splits["all"]) == 7
-    assert set(found.other_files) == {make / "images" / "loop", make / "masks" / "loop"}
+    assert {finding.path for finding in found.findings} == {
+        make / "images" / "loop",
+        make / "masks" / "loop",
+    }
 
 
 def test_an_image_without_a_mask_is_named(make):
     (make / "masks" / "04.png").unlink()
-    with pytest.raises(FileNotFoundError, match=f"1 of 6 images .*: {make}/images/04.png. .*skip"):
+    with pytest.raises(FileNotFoundError, match=f"{make}/images/04.png has no mask .*skip_damaged"):
         load(make)
-    assert folder.find(make).unpaired_images == (make / "images" / "04.png",)
+    assert [f.path for f in folder.find(make).findings] == [make / "images" / "04.png"]
 
 
 def test_a_mask_without_an_image_is_named(make):
     (make / "images" / "04.png").unlink()
-    with pytest.raises(FileNotFoundError, match=f"1 of 6 label maps .*: {make}/masks/04.png"):
+    with pytest.raises(FileNotFoundError, match=f"{make}/masks/04.png has no image"):
         load(make)
-    assert folder.find(make).unpaired_masks == (make / "masks" / "04.png",)
+    assert [f.path for f in folder.find(make).findings] == [make / "masks" / "04.png"]
 
 
 def test_a_folder_without_masks_is_named(make):
@@ -202,10 +205,8 @@ def test_files_that_are_no_pictures_are_listed_in_a_warning_but_for_hidden_ones(
         path.parent.mkdir(exist_ok=True)
         path.write_text("")
     others = make / "images" / "inner" / "table.csv", make / "images" / "notes.txt"
-    assert set(folder.find(make).other_files) == set(others)
-    with pytest.warns(
-        UserWarning, match="2 of the files .* are no pictures .*table.csv, .*notes.txt"
-    ):
+    assert {finding.path for finding in folder.find(make).findings} == set(others)
+    with pytest.warns(UserWarning, match="2 files that are no pictures, .*table.csv, .*notes.txt"):
         load(make)
 
 
@@ -265,7 +266,7 @@ def test_with_skip_damaged_every_pair_that_is_left_out_is_counted_and_listed(tmp
 def test_nothing_left_to_use_is_an_error(make):
     for path in (make / "images").iterdir():
         path.write_text("no picture")
-    with pytest.raises(ValueError, match="has no pair that can be used"):
+    with pytest.raises(ValueError, match="at least 2 usable pairs"):
         load(make, skip_damaged=True)
 
 

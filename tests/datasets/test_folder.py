@@ -443,7 +443,7 @@ def test_palette_masks_of_which_some_colours_stand_elsewhere_in_the_table_are_re
     palette_picture(ids(), [*PALETTE[:0:-1], (1, 2, 3)]).save(path / "masks" / "02.png")
     with pytest.raises(
         ValueError,
-        match=r"02.png: the palette shows index 0 as \(220, 20, 60\).*'person', number 4",
+        match=r"02.png has a palette that shows index 0 as \(220, 20, 60\).*'person', number 4",
     ):
         load(path, colours=COLOURS)
 
@@ -452,7 +452,7 @@ def test_palette_masks_that_disagree_on_an_index_are_refused(tmp_path):
     path = make_folder(tmp_path, [ids(i) for i in range(4)])
     palette_picture(ids()).save(path / "masks" / "01.png")
     palette_picture(ids(), PALETTE[::-1]).save(path / "masks" / "02.png")
-    with pytest.raises(ValueError, match=r"02.png: the palette shows index .* in .*01.png"):
+    with pytest.raises(ValueError, match=r"02.png has a palette that shows index .* in .*01.png"):
         load(path)
 
 
@@ -550,7 +550,7 @@ def test_interpolated_masks_are_named_with_their_values_and_the_remedy(tmp_path,
     smooth.save(path / "masks" / f"02{suffix}")
     with pytest.raises(
         ValueError,
-        match=rf"Found: 0, .* in all.*nearest neighbour. Look first at .*02{suffix}, ",
+        match=rf"02{suffix} (holds the label ids|is compressed with losses).*nearest neighbour",
     ):
         load(path)
 
@@ -558,7 +558,7 @@ def test_interpolated_masks_are_named_with_their_values_and_the_remedy(tmp_path,
 def test_photographs_in_place_of_masks_are_named(tmp_path):
     path = make_folder(tmp_path, [picture(i) for i in range(3)])
     with pytest.raises(
-        ValueError, match=r"hold colours.*\(1\d\d in all\).*Look first at .*png, which"
+        ValueError, match=r"hold colours.*and 1\d\d more.*Look first at .*png, which"
     ):
         load(path)
 
@@ -567,8 +567,8 @@ def test_photographs_in_place_of_masks_are_named(tmp_path):
 def test_values_that_are_no_ids_of_8_bits_are_named(tmp_path, values, dtype):
     path = make_folder(tmp_path, [ids(i) for i in range(3)])
     (path / "masks" / "00.png").unlink()
-    save(np.array([values], dtype), path / "masks" / "00.tif")
-    with pytest.raises(ValueError, match=f"00.tif: .* 0 to 255. Received: {values[1]}"):
+    save(np.resize(np.array(values, dtype), (6, 9)), path / "masks" / "00.tif")
+    with pytest.raises(ValueError, match=f"00.tif holds .*{values[1]}"):
         load(path)
 
 
@@ -576,7 +576,9 @@ def test_masks_of_16_bit_colours_are_refused_as_pillow_would_lose_their_ids(tmp_
     path = make_folder(tmp_path, [ids(i) for i in range(3)])
     rows = np.repeat(ids()[..., None], 3, axis=-1).astype(">u2")
     (path / "masks" / "01.png").write_bytes(png(rows, colour_type=2))
-    with pytest.raises(ValueError, match="01.png cannot be read .*colours of 16 bits; .* with 8"):
+    with pytest.raises(
+        ValueError, match="01.png cannot .*colours of 16 bits. Save the mask with 8"
+    ):
         load(path)
 
 
@@ -584,9 +586,7 @@ def test_cmyk_masks_are_refused(tmp_path):
     path = make_folder(tmp_path, [ids(i) for i in range(3)])
     (path / "masks" / "01.png").unlink()
     Image.fromarray(coloured(ids())).convert("CMYK").save(path / "masks" / "01.tif")
-    with pytest.raises(
-        ValueError, match="01.tif: expected .* ids, .*RGB colours. Received: mode=CMYK"
-    ):
+    with pytest.raises(ValueError, match="01.tif is no mask of ids, .*RGB colours: mode=CMYK"):
         load(path, colours=COLOURS)
 
 

@@ -2,14 +2,16 @@
 
 import numpy as np
 
-from kerasseg.datasets.doctor import faults
-from kerasseg.datasets.doctor.judge import Classes, Doctor, spoken
-from kerasseg.datasets.doctor.measures import measure_image, measure_labels
+from kerasseg.datasets import faults
+from kerasseg.datasets.doctor.judge import findings_of_classes, judge, values_in
 from kerasseg.datasets.doctor.report import Report, described
+from kerasseg.datasets.examine import examine_arrays
+from kerasseg.datasets.masks import Masks, near_binary
+from kerasseg.datasets.values import spoken
 
 
 def check_batch(images, labels, num_classes, ignore_class=255):
-    """Raises an error that says in words what is wrong with a batch, before it spoils a training.
+    """Raises an error that says in words what is wrong with a batch, before it ruins a training.
 
     Args:
         images: (batch, height, width, channels) in [0, 1], or with the channels before height
@@ -25,41 +27,59 @@ def check_batch(images, labels, num_classes, ignore_class=255):
         that do not occur, much void, constant images, whole numbers stored as floats.
 
     Raises:
-        ValueError: everything that spoils a training, each with its remedy.
+        ValueError: everything that ruins a training, each with its remedy.
 
     Example:
 
     >>> check_batch(np.ones((1, 3, 4, 3)) * 0.5, np.full((1, 3, 4), 7), num_classes=5)
     Traceback (most recent call last):
-    ValueError: The batch would spoil a training.
+    ValueError: The batch would ruin a training.
     <BLANKLINE>
     ERROR  values outside the classes
-      picture 0: holds 7, outside the classes (0 to 4, and 255 for void)
-      Remedy: mend the masks, or count the classes again: ids run from 0 to num_classes - 1.
+      image 0: holds the label id 7, which is outside the classes. Allowed ids: 0 to 4, and 255 for
+        void
+      Remedy: Correct the masks, or the list of the classes: ids run from 0, one for each class.
     """
     if num_classes < 2:
         raise ValueError(
             "`num_classes` must be 2 at least: the background is a class, too. "
             f"Received: num_classes={num_classes}"
         )
-    doctor = Doctor()
     images, labels = as_numpy("images", images), as_numpy("labels", labels)
-    images, labels = well_shaped(doctor, images, labels, num_classes)
-    for i in range(max(len(images), len(labels))):
-        image = measure_image(in_own_range(images[i])) if i < len(images) else None
-        label_map = measure_labels(labels[i]) if i < len(labels) else None
-        doctor.see("batch", [f"picture {i}"] * 2, image, label_map)
-    classes = Classes.of_ids(num_classes, ignore_class)
-    doctor.judge(classes)
-    much_void = any(part.void_share > faults.MOST_VOID for part in doctor.splits.values())
-    suspects = [{0, 255}] * much_void + [{255}, {0, 255}] * (num_classes == 2)
-    if doctor.seen in suspects:
-        doctor.find(faults.ZERO_255, f"the labels hold {spoken(doctor.seen)}, and never 1")
-    report = Report("batch", doctor.findings, doctor.splits, classes.names)
+    images, labels, findings = well_shaped(images, labels, num_classes)
+    examined = [
+        examine_arrays(
+            in_own_range(images[i]) if i < len(images) else None,
+            labels[i] if i < len(labels) else None,
+            f"image {i}",
+        )
+        for i in range(max(len(images), len(labels)))
+    ]
+    masks = Masks.of_ids(num_classes, ignore_class)
+    statistics, more = judge({"batch": examined}, masks, masks.class_names)
+    findings += more
+    if len(labels):
+        findings += findings_of_classes(statistics, masks.class_names)
+    findings += findings_of_255(values_in(examined), statistics["batch"], num_classes)
+    report = Report("batch", findings, statistics, masks.class_names)
     if report.errors:
-        text = "\n\n".join(["The batch would spoil a training.", *described(report.errors)])
+        text = "\n\n".join(["The batch would ruin a training.", *described(report.errors)])
         raise ValueError(text)
     return report
+
+
+def findings_of_255(values, statistics, num_classes):
+    """Labels of 0 and 255, which mean background and foreground in a file, and void here."""
+    much_void = bool(statistics.void_share > faults.MOST_VOID)
+    suspects = [{0, 255}] * much_void + [{255}, {0, 255}] * (num_classes == 2)
+    if set(values) in suspects:
+        words = f"the labels hold {spoken(values)}, and never 1"
+        return [faults.ZERO_255.found(None, words)]
+    if num_classes == 2 and near_binary(values):
+        words = "the labels were 0 and 255, and JPEG or resizing has put values in between"
+        remedy = "Set a threshold, `labels > 127`, in the files too, and save them as PNG."
+        return [faults.ZERO_255.found(None, words, remedy)]
+    return []
 
 
 def as_numpy(name, values):
@@ -70,7 +90,7 @@ def as_numpy(name, values):
         array = np.asarray(values)
     except ValueError as error:
         raise ValueError(
-            f"`{name}` must make one array: resize the pictures of a batch to one size. "
+            f"`{name}` must make one array: resize the images of a batch to one size. "
             f"Received: {len(values)} of different shapes"
         ) from error
     return array.astype("float32") if array.dtype.kind == "V" else array  # TensorFlow's bfloat16
@@ -81,28 +101,48 @@ def in_own_range(image):
     return image if image.dtype.kind == "f" else image.astype("float32")
 
 
-def well_shaped(doctor, images, labels, num_classes):
-    """Images with their channels last, label maps with none; empty where a shape is wrong."""
+def well_shaped(images, labels, num_classes):
+    """`(images, labels, findings)`: images with their channels last, label maps with none.
+
+    Arrays of a wrong shape come back empty.
+    """
     received = f"Received: images {images.shape}, labels {labels.shape}"
+    if 0 in (images.size, labels.size):
+        return [], [], [faults.SHAPES.found(None, f"the batch is empty. {received}")]
     sizes = images.shape[1:3], images.shape[2:]
     flat = [(np.prod(size), num_classes) for size in sizes]
     if labels.shape[1:] in flat and labels.shape[1:] not in sizes:
         labels = labels[:, :, None]
     if labels.ndim == 4 and 1 in (labels.shape[-1], labels.shape[1]):
         labels = labels.squeeze(-1 if labels.shape[-1] == 1 else 1)
-    one_hot = labels.ndim == 4 and num_classes in (labels.shape[-1], labels.shape[1])
-    if one_hot:
-        doctor.find(faults.ONE_HOT, f"the labels have a channel for each class. {received}")
-    elif labels.ndim != 3:
-        doctor.find(faults.SHAPES, f"label maps have 3 axes. {received}")
+    findings = []
+    if labels.ndim != 3:
+        findings.append(wrong_labels(labels, num_classes, received))
     if images.ndim != 4:
-        doctor.find(faults.SHAPES, f"images have 4 axes. {received}")
-    if 0 in (images.size, labels.size):
-        doctor.find(faults.SHAPES, f"the batch is empty. {received}")
-        return [], []
-    if labels.ndim == 3 and images.ndim == 4:
+        findings.append(faults.SHAPES.found(None, f"images have 4 axes. {received}"))
+    elif labels.ndim == 3:
         if images.shape[1:3] != labels.shape[1:] == images.shape[2:]:
             images = np.moveaxis(images, 1, -1)
         if len(images) != len(labels):
-            doctor.find(faults.SHAPES, f"every image needs one label map. {received}")
-    return images if images.ndim == 4 else [], labels if labels.ndim == 3 else []
+            words = f"every image needs one label map. {received}"
+            findings.append(faults.SHAPES.found(None, words))
+    return images if images.ndim == 4 else [], labels if labels.ndim == 3 else [], findings
+
+
+def wrong_labels(labels, num_classes, received):
+    """The `Finding` about labels with another axis: one-hot, colours, or neither."""
+    for axis in (-1, 1):
+        if labels.ndim == 4 and labels.shape[axis] == num_classes and is_one_hot(labels, axis):
+            words = f"the labels have a channel for each class. {received}"
+            remedy = (
+                f"The losses here are sparse, they take one id a pixel: `labels.argmax({axis})`."
+            )
+            return faults.ONE_HOT.found(None, words, remedy)
+    remedy = None
+    if labels.ndim == 4 and labels.shape[-1] in (3, 4):
+        remedy = "If these are colours, look the id of each up: `load` does, told by classes.txt."
+    return faults.SHAPES.found(None, f"label maps have 3 axes. {received}", remedy)
+
+
+def is_one_hot(labels, axis):
+    return bool(np.isin(labels, (0, 1)).all() and (labels.sum(axis) <= 1).all())

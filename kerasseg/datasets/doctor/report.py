@@ -6,43 +6,28 @@ import textwrap
 from collections import Counter
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+
+from kerasseg.tables import table
 
 PAGE = 100  # columns
 SHOWN = 5  # findings of one kind on the page
 BAR = 20  # columns of the commonest class
 
 
-class Finding(NamedTuple):
-    """One thing that is wrong: what, where, and what to do.
-
-    Attributes:
-        severity: "error", which spoils a training or its score, or "warning", which may.
-        title: Its kind, in words.
-        remedy: What to do.
-        message: What was found.
-        path: The file, or the place in a batch or set; `None` if it is about all of it.
-    """
-
-    severity: str
-    title: str
-    remedy: str
-    message: str
-    path: Path | str | None = None
-
-
 @dataclasses.dataclass
 class Statistics:
-    """Sums over the pictures of a split. Those of 8-bit images and of labels are integers: exact.
+    """Sums over the images of a split. Those of 8-bit images and of labels are integers: exact.
 
     Attributes:
         pictures: How many there are, unreadable ones too.
         sizes: {(height, width): images}.
         sums, squares: Of the pixels and their squares, one a channel, in units of 1/255.
-        class_pixels: int64 array, the pixels of each class; `void_pixels` those of none.
-        mean, std: Of the pixels of images in [0, 1], one number a channel.
+        class_pixels: int64 array, the pixels of each class, or of each label; `void_pixels` those
+            of none.
+        labelled_pixels: The pixels that are not void; of each label, if there are several.
+        mean, std: Of the pixels of images in [0, 1], one number per channel.
         class_frequencies: Share of each class in the pixels that are not void.
         void_share: Share of void in all pixels of the label maps.
     """
@@ -52,6 +37,7 @@ class Statistics:
     sums: np.ndarray | int = 0
     squares: np.ndarray | int = 0
     class_pixels: np.ndarray | int = 0
+    labelled_pixels: np.ndarray | int = 0
     void_pixels: int = 0
 
     def __add__(self, other):
@@ -72,11 +58,11 @@ class Statistics:
 
     @property
     def class_frequencies(self):
-        return self.class_pixels / max(1, np.sum(self.class_pixels))
+        return self.class_pixels / np.maximum(1, self.labelled_pixels)
 
     @property
     def void_share(self):
-        return self.void_pixels / max(1, self.void_pixels + np.sum(self.class_pixels))
+        return self.void_pixels / max(1, self.void_pixels + np.sum(self.labelled_pixels))
 
 
 class Report:
@@ -94,7 +80,8 @@ class Report:
 
     def __init__(self, name, findings, splits, class_names=(), layout=""):
         self.name = name
-        self.findings = sorted(findings, key=lambda finding: finding[:2])
+        kinds = {finding[:3]: i for i, finding in reversed([*enumerate(findings)])}
+        self.findings = sorted(findings, key=lambda f: (*f[:2], kinds[f[:3]]))
         self.splits = splits
         self.class_names = tuple(class_names)
         self.layout = layout
@@ -143,6 +130,7 @@ def split_table(report):
             " ".join(f"{number:.4f}" for number in channels)
             for channels in ((statistics.mean, statistics.std) if statistics.sizes else ())
         ]
+        numbers = numbers or ["", ""]
         rows.append((split, f"{statistics.pictures:,}", extent(statistics.sizes), *numbers))
     return table(rows, right=(1,))
 
@@ -158,7 +146,7 @@ def class_table(report):
     if not report.class_names:
         return ""
     total, splits = report.total, report.splits if len(report.splits) > 1 else {}
-    rows = [("id", "class", "pixels", "share", *splits)]
+    rows = [("id", "class", "pixels", "share", *splits, "")]
     shares = total.class_frequencies
     for i, name in enumerate(report.class_names):
         parts = [share_words(part.class_frequencies[i]) for part in splits.values()]
@@ -175,24 +163,10 @@ def share_words(share):
     return f"{share:.2%}" if share else "-"
 
 
-def table(rows, right):
-    """Rows of cells as lines of text: columns of one width, those in `right` flush right."""
-    columns = max(map(len, rows))
-    rows = [[*map(str, row), *[""] * (columns - len(row))] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in rows
-    )
-
-
 def described(findings, root="."):
     """A paragraph for each kind of finding: its places, the first few by name, and its remedy."""
     paragraphs = []
-    for (severity, title), group in groupby(findings, key=lambda finding: finding[:2]):
+    for (severity, title, _), group in groupby(findings, key=lambda finding: finding[:3]):
         group = list(group)
         lines = [f"{severity.upper()}  {title}" + (f" ({len(group):,})" if len(group) > 1 else "")]
         for finding in group[:SHOWN]:

@@ -1,4 +1,4 @@
-"""What is kept of a picture: sums, extremes and a digest; of a label map: its values and edges."""
+"""What is kept of an image: sums, extremes and a digest; of a mask: its values and its edges."""
 
 import hashlib
 from collections import Counter
@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-MOST_VALUES = 1024  # of one mask; more are no classes, so the commonest of them do
+from kerasseg.datasets.values import MOST_VALUES, count_values, is_fraction
+
 FEWEST_SOFT_STEPS = 10  # that make a mask look interpolated
-BAND = 2**20  # pixels looked at in one go, so that a huge picture needs little memory beside it
+BAND = 2**20  # pixels looked at in one go, so that a huge image needs little memory beside it
 
 
-class Image(NamedTuple):
+class ImageMeasures(NamedTuple):
     """What is kept of an image: sums over its pixels in units of 1/255, extremes in [0, 1]."""
 
     size: tuple[int, int]
@@ -22,22 +23,26 @@ class Image(NamedTuple):
     digest: bytes
 
 
-class Labels(NamedTuple):
-    """What is kept of a label map: {value: pixels}, and how its edges and values look."""
+class LabelMeasures(NamedTuple):
+    """What is kept of a mask: Counter {value: pixels}, and how its edges and values look."""
 
     size: tuple[int, ...]
     values: Counter
     soft: bool
     in_floats: bool
 
+    @property
+    def fractions(self):
+        return [value for value in self.values if is_fraction(value)]
+
 
 def measure_image(image):
-    """The `Image` of an array (height, width, channels), uint8 or floats."""
+    """The `ImageMeasures` of an array (height, width, channels), uint8 or floats."""
     parts = [measure_band(band.reshape(-1, image.shape[-1])) for band in bands(image)]
     sums, squares, lows, highs = map(np.stack, zip(*parts))
     digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(image))
-    return Image(
+    return ImageMeasures(
         image.shape[:2],
         sums.sum(0),
         squares.sum(0),
@@ -48,7 +53,7 @@ def measure_image(image):
 
 
 def measure_band(pixels):
-    """Sums, sums of squares, minima and maxima of pixels (count, channels), one a channel."""
+    """Sums, sums of squares, minima and maxima of pixels (count, channels), one per channel."""
     if pixels.dtype == "uint8":
         histograms = np.stack([np.bincount(channel, minlength=256) for channel in pixels.T])
         shades, present = np.arange(256), histograms > 0
@@ -59,7 +64,7 @@ def measure_band(pixels):
 
 
 def measure_labels(labels):
-    """The `Labels` of an array of ids, (height, width) or (), or colours, (height, width, 3)."""
+    """The `LabelMeasures` of ids, (height, width) or (), or colours, (height, width, 3)."""
     grid = np.atleast_2d(labels)
     values, soft, sharp = Counter(), 0, 0
     for band in bands(grid):
@@ -69,30 +74,8 @@ def measure_labels(labels):
         for channel in np.moveaxis(np.atleast_3d(band), -1, 0):
             steps = count_steps(channel)
             soft, sharp = soft + steps[0], sharp + steps[1]
-    values = Counter({value: values[value] for value in sorted(values)})
-    if grid.ndim == 3:
-        values = Counter({colour(number): pixels for number, pixels in values.items()})
     soft_edges = soft > max(sharp, FEWEST_SOFT_STEPS)
-    return Labels(np.shape(labels)[:2], values, soft_edges, grid.dtype.kind == "f")
-
-
-def count_values(labels):
-    """{value: pixels}; colours are numbers, red * 65536 + green * 256 + blue."""
-    if labels.ndim == 3:
-        labels = labels.astype("uint32") @ np.array([65536, 256, 1], "uint32")
-    if labels.dtype.kind in "bu" and labels.dtype.itemsize == 1:
-        counts = np.bincount(labels.ravel())
-        values = np.flatnonzero(counts)
-        counts = counts[values]
-    else:
-        values, counts = np.unique(labels, return_counts=True)
-    return dict(zip(values.tolist(), counts.tolist()))
-
-
-def colour(number):
-    """A colour from its number; for a grey one, its shade."""
-    red, green, blue = number.to_bytes(3, "big")
-    return red if red == green == blue else (red, green, blue)
+    return LabelMeasures(np.shape(labels)[:2], values, soft_edges, grid.dtype.kind == "f")
 
 
 def count_steps(labels):

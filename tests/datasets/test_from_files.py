@@ -8,11 +8,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from kerasseg.datasets import files
-from kerasseg.datasets.masks import VOID, Masks
+from kerasseg.datasets import files, from_files
+from kerasseg.datasets.examine import examine
+from kerasseg.datasets.masks import Masks
 
 SIZE = (37, 53)
-MASKS = Masks("ids", {0: 0, 1: 1, 7: 2, 255: VOID}, ("a", "b", "c"), np.zeros((3, 3), "uint8"))
+MASKS = Masks("ids", {0: 0, 1: 1, 7: 2, 255: None}, ("a", "b", "c"), np.zeros((3, 3), "uint8"))
 
 
 def photograph():
@@ -76,14 +77,13 @@ def by_pillow(monkeypatch):
         paths.append(path)
         return read_image(path)
 
-    monkeypatch.setattr(files, "read_image", remember)
+    monkeypatch.setattr(from_files, "read_image", remember)
     return paths
 
 
 def pipeline(pair):
-    return files.records([pair], {pair: files.scan(pair)}).map(
-        partial(files.read_pair, masks=MASKS)
-    )
+    records = from_files.records([pair], {pair: examine(pair)})
+    return records.map(partial(from_files.read_pair, masks=MASKS))
 
 
 def read(pair):

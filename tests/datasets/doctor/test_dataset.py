@@ -1,4 +1,4 @@
-"""The label doctor names every fault, with the file and the remedy, and its numbers are right."""
+"""Every fault of a set is named with its file and remedy, and the numbers are right."""
 
 import os
 import re
@@ -6,261 +6,23 @@ import re
 import keras
 import numpy as np
 import pytest
-from keras import ops
 from PIL import Image
 
 import kerasseg
-from kerasseg import check_batch, check_dataset
+from kerasseg import check_dataset
 from kerasseg.datasets import files, load
-from kerasseg.datasets.doctor.measures import measure_labels
-
-SIZE = 24, 32
-KOREAN = "거리 풍경 01"
-
-
-def regions(rng, classes=3, size=SIZE):
-    """A mask of flat regions: rectangles on a ground, every class in it."""
-    mask = np.zeros(size, "uint8")
-    for i in range(1, classes):
-        top, left = rng.integers(1, size[0] // 2), rng.integers(1, size[1] // 2)
-        mask[top : top + size[0] // 3, left : left + size[1] // 3] = i
-    mask[0, :classes] = range(classes)
-    return mask
-
-
-def photograph(rng, size=SIZE):
-    return rng.integers(0, 256, (*size, 3), "uint8")
-
-
-def make_folder(path, rng, pairs=4, splits=("",), classes=3):
-    """images/ and masks/, or train/images/ and so on, with pictures 0.png, 1.png, ..."""
-    for split in splits:
-        for i in range(pairs):
-            save(path / split / "images" / f"{i}.png", photograph(rng))
-            save(path / split / "masks" / f"{i}.png", regions(rng, classes))
-    return path
-
-
-def save(path, array, **arguments):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path, **arguments)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return make_folder(tmp_path / "set", np.random.default_rng(1))
-
-
-@pytest.fixture
-def split_folder(tmp_path):
-    return make_folder(tmp_path / "set", np.random.default_rng(1), splits=("train", "val"))
-
-
-def found(report, title):
-    findings = [finding for finding in report.findings if finding.title == title]
-    assert findings, f"{title} not in:\n{report}"
-    assert all(finding.remedy for finding in findings)
-    return findings
-
-
-def only(report, title, severity, path=None):
-    """The one finding of a set in which nothing else is wrong."""
-    (finding,) = found(report, title)
-    assert report.findings == [finding], report
-    assert finding.severity == severity
-    assert finding.path == path
-    assert report.exit_code == {"warning": 1, "error": 2}[severity]
-    return finding.message
-
-
-def batch(rng, count=2, classes=3):
-    images = rng.uniform(size=(count, *SIZE, 3)).astype("float32")
-    return images, np.stack([regions(rng, classes) for _ in range(count)])
-
-
-# --- a batch
-
-
-def test_a_good_batch_passes_with_nothing_found_and_its_numbers(rng):
-    images, labels = batch(rng)
-    labels[0, 3, :5] = 255
-    report = check_batch(images, labels, 3)
-    assert report.findings == []
-    assert report.exit_code == 0
-    pixels = images.reshape(-1, 3).astype("float64")
-    np.testing.assert_allclose(report.total.mean, pixels.mean(0), rtol=1e-12)
-    np.testing.assert_allclose(report.total.std, pixels.std(0), rtol=1e-9)
-    assert report.total.class_pixels.tolist() == [np.sum(labels == i) for i in range(3)]
-    assert report.total.void_pixels == 5
-
-
-def with_value(labels, value):
-    labels = labels.astype(np.result_type(labels, np.asarray(value).dtype))
-    labels[1, 2, 3] = value
-    return labels
-
-
-ERRORS = {
-    "an id too large": (lambda x, y: (x, with_value(y, 7)), "picture 1: holds 7, outside the cl"),
-    "an id below zero": (lambda x, y: (x, with_value(y, -1)), "picture 1: holds -1, outside the c"),
-    "a fraction": (lambda x, y: (x, with_value(y, 0.25)), "fractions of ids, 0.25, outside"),
-    "ids divided by 255": (
-        lambda x, y: (x, (y / 255).astype("float32")),
-        r"ids divided by 255.*fractions of ids.*`\(labels \* 255\)",
-    ),
-    "NaN in labels": (lambda x, y: (x, with_value(y, np.nan)), "fractions of ids, nan, outside"),
-    "one-hot": (lambda x, y: (x, np.eye(3)[y]), "one-hot labels.*`labels.argmax`"),
-    "one-hot, channels first": (
-        lambda x, y: (x, np.moveaxis(np.eye(3)[y], -1, 1)),
-        "one-hot labels",
-    ),
-    "one-hot, flattened": (lambda x, y: (x, np.eye(3)[y].reshape(2, -1, 3)), "one-hot labels"),
-    "labels of another size": (
-        lambda x, y: (x, y[:, :-2]),
-        "different size.*is 22x32 .*its image 24x32.*nearest neighbour",
-    ),
-    "images of bytes": (
-        lambda x, y: ((x * 255).astype("uint8"), y),
-        r"outside \[0, 1\].*picture 0: holds values from 0 to 25\d.*divide 8-bit images by 255",
-    ),
-    "images in [-1, 1]": (lambda x, y: (2 * x - 1, y), r"from -\S+ to .*\(images \+ 1\) / 2"),
-    "NaN in images": (lambda x, y: (x * np.nan, y), "NaN or infinite"),
-    "no batch axis": (lambda x, y: (x[0], y[0]), "label maps have 3 axes.*images have 4 axes"),
-    "flat labels": (lambda x, y: (x, y.reshape(2, -1)), r"have 3 axes.*labels \(2, 768\)"),
-    "a label map too few": (lambda x, y: (x, y[:1]), "every image needs one label map"),
-    "an empty batch": (lambda x, y: (x[:0], y[:0]), "the batch is empty"),
-    "pictures of two sizes": (lambda x, y: ([x[0], x[1, 1:]], y), "`images` must make one array"),
-}
-
-
-@pytest.mark.parametrize("fault", ERRORS)
-def test_a_batch_that_spoils_a_training_raises_an_error_in_words(fault, rng):
-    spoil, words = ERRORS[fault]
-    with pytest.raises(ValueError, match=f"(?s){words}"):
-        check_batch(*spoil(*batch(rng)), 3)
-
-
-def test_labels_of_0_and_255_for_two_classes_raise_with_the_remedy(rng):
-    images, labels = batch(rng, classes=2)
-    with pytest.raises(ValueError, match=r"(?s)masks of 0 and 255.*pass `labels // 255`"):
-        check_batch(images, labels * 255, 2)
-    assert check_batch(images, labels, 2).findings == []
-
-
-def test_labels_of_0_and_255_with_much_void_raise_for_more_classes_too(rng):
-    images, labels = batch(rng, classes=2)
-    labels[:, :12] = 1
-    with pytest.raises(ValueError, match=r"(?s)masks of 0 and 255.*pass `labels // 255`"):
-        check_batch(images, labels * 255, 3)
-
-
-def test_one_class_is_refused_as_the_background_is_one_too(rng):
-    with pytest.raises(ValueError, match="2 at least: the background .*Received: num_classes=1"):
-        check_batch(*batch(rng, classes=2), 1)
-
-
-def test_one_error_lists_everything_that_is_wrong(rng):
-    images, labels = batch(rng)
-    with pytest.raises(ValueError, match=r"(?s)outside \[0, 1\].*values outside the classes"):
-        check_batch(images * 3, labels + 9, 3)
-
-
-def interpolated(mask, scale=4):
-    height, width = mask.shape
-    small = Image.fromarray(mask).resize((width // scale, height // scale), Image.NEAREST)
-    return np.asarray(small.resize((width, height), Image.BILINEAR))
-
-
-def test_in_between_values_of_smooth_resizing_are_called_interpolated(rng):
-    images, labels = batch(rng, classes=2)
-    blurred = np.stack([interpolated(mask * 255) for mask in labels])
-    with pytest.raises(ValueError, match=r"(?s)interpolated masks.*along its edges, outside the"):
-        check_batch(images, blurred, 2)
-
-
-def test_in_between_ids_that_are_classes_too_give_a_warning(rng):
-    images, labels = batch(rng, classes=2)
-    blurred = np.stack([interpolated(mask * 8) for mask in labels])
-    report = check_batch(images, blurred, 9)
-    assert len(found(report, "masks that look interpolated")) == 2
-    report = check_batch(images, labels * 8, 9)
-    assert {finding.title for finding in report.findings} == {"classes that never occur"}
-
-
-@pytest.mark.parametrize("resample", [Image.NEAREST, Image.BILINEAR])
-def test_masks_of_camvid_look_interpolated_when_they_are(real_camvid, resample):
-    for path in sorted((real_camvid / "trainannot").iterdir())[::30]:
-        mask = Image.open(path)
-        for changed in (mask.resize((222, 160), resample), mask.rotate(4, resample)):
-            assert measure_labels(np.asarray(changed)).soft == (resample == Image.BILINEAR)
-
-
-def test_thin_lines_noise_and_gradients_do_not_look_interpolated(rng):
-    images, _ = batch(rng, count=4)
-    lines = np.zeros(SIZE, "uint8")
-    lines[:, 4::8], lines[:, 20:] = 5, 8
-    noise = rng.integers(0, 9, SIZE)
-    across, down = np.tile(np.arange(SIZE[1]) % 9, (SIZE[0], 1)), np.indices(SIZE)[0] // 3
-    report = check_batch(images, np.stack([lines, noise, across, down]), 9)
-    assert report.findings == []
-
-
-def test_warnings_are_returned_and_can_be_printed(rng):
-    images, labels = batch(rng)
-    images[0] = 0.5
-    labels = labels.astype("float32")
-    labels[1] = 255
-    labels[labels == 2] = 0
-    report = check_batch(images, labels, 3)
-    assert report.exit_code == 1
-    assert {finding.title: finding.message for finding in report.warnings} == {
-        "a void share above 30%": "50.0% of the pixels of batch are void",
-        "classes that never occur": "class 2, id 2: no pixel in any mask",
-        "constant images": "every pixel is (0.5, 0.5, 0.5)",
-        "float labels": "holds whole numbers stored as floats",
-    }
-    assert "WARNING  constant images\n  picture 0: every pixel is (0.5, 0.5, 0.5)" in str(report)
-
-
-def test_another_void_id_or_none_is_understood(rng):
-    images, labels = batch(rng)
-    labels[:, 5, :4] = 9
-    assert check_batch(images, labels, 3, ignore_class=9).total.void_pixels == 8
-    with pytest.raises(ValueError, match=r"holds 9, outside the classes \(0 to 2\)"):
-        check_batch(images, labels, 3, ignore_class=None)
-
-
-@pytest.mark.parametrize("kind", ["list", "keras", "tensorflow", "jax", "torch"])
-def test_tensors_of_every_backend_and_lists_are_understood(kind, rng):
-    images, labels = batch(rng)
-    if kind == "list":
-        convert = np.ndarray.tolist
-    elif kind == "keras":
-        convert = ops.convert_to_tensor
-    else:
-        library = pytest.importorskip("jax.numpy" if kind == "jax" else kind)
-        convert = {"torch": "from_numpy", "jax": "asarray"}.get(kind, "convert_to_tensor")
-        convert = getattr(library, convert)
-    report = check_batch(convert(images), convert(labels), 3)
-    assert report.findings == []
-    assert report.total.class_pixels.tolist() == [np.sum(labels == i) for i in range(3)]
-    with pytest.raises(ValueError, match="holds 2, outside the classes"):
-        check_batch(convert(images), convert(labels), 2)
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_images_in_half_precision_are_understood(dtype, rng):
-    images, labels = batch(rng)
-    assert check_batch(ops.cast(images, dtype), labels, 3).findings == []
-
-
-def test_channels_first_and_a_channel_axis_of_one_are_understood(rng):
-    images, labels = batch(rng)
-    expected = check_batch(images, labels, 3).total.mean
-    for maps in (labels[..., None], labels[:, None]):
-        report = check_batch(np.moveaxis(images, -1, 1), maps, 3)
-        np.testing.assert_allclose(report.total.mean, expected)
-
+from tests.datasets.doctor.examples import (
+    KOREAN,
+    SIZE,
+    damage,
+    found,
+    interpolated,
+    make_folder,
+    only,
+    photograph,
+    regions,
+    save,
+)
 
 # --- the numbers of a set
 
@@ -321,7 +83,7 @@ def test_mean_std_frequencies_and_sizes_of_camvid_agree_with_a_slow_count(real_c
 
 def test_bands_change_nothing(camvid_dir, monkeypatch):
     whole = check_dataset(camvid_dir)
-    monkeypatch.setattr("kerasseg.datasets.doctor.measures.BAND", 50)
+    monkeypatch.setattr("kerasseg.datasets.measures.BAND", 50)
     np.testing.assert_array_equal(check_dataset(camvid_dir).total.std, whole.total.std)
     assert str(check_dataset(camvid_dir)) == str(whole)
 
@@ -352,7 +114,7 @@ def test_a_file_damaged_after_loading_does_not_end_the_reading(camvid_dir):
     (camvid_dir / "train" / "train_02.png").write_bytes(b"")
     report = check_dataset(data)
     (finding,) = found(report, "unreadable files")
-    assert (finding.path, report.splits["train"].pictures) == ("train, picture 2", 10)
+    assert (finding.path, report.splits["train"].pictures) == ("train, image 2", 10)
     assert "train_02.png" in finding.message
 
 
@@ -373,27 +135,28 @@ def test_values_outside_the_classes_are_named(folder):
     mask[5, 6:8] = 17, 33
     save(path, mask)
     message = only(check_dataset(folder), "values outside the classes", "error", path)
-    assert message == "holds 17 and 33, outside the classes (0 to 2, and 255 for void)"
+    assert message == (
+        "holds the label ids 17 and 33, which are outside the classes. "
+        "Allowed ids: 0 to 2, and 255 for void"
+    )
 
 
-def test_masks_of_0_and_255_are_named_with_what_they_are_read_as(tmp_path, rng):
+def test_masks_of_0_and_255_are_one_line_and_no_finding(tmp_path, rng):
     folder = make_folder(tmp_path, rng, classes=2)
     for path in (folder / "masks").iterdir():
         save(path, np.array(Image.open(path)) * 255)
-    findings = found(check_dataset(folder), "masks of 0 and 255")
-    assert len(findings) == 4
-    assert {finding.message for finding in findings} == {"255 is read as foreground"}
+    report = check_dataset(folder)
+    assert report.findings == []
+    assert report.exit_code == 0
+    assert "masks of binary 0/255: 0 is background, 255 is foreground\n" in str(report)
 
 
 def test_a_mask_of_0_and_255_among_masks_of_0_and_1_is_named(tmp_path, rng):
     folder = make_folder(tmp_path, rng, classes=2)
     path = folder / "masks" / "2.png"
     save(path, np.array(Image.open(path)) * 255)
-    report = check_dataset(folder)
-    (finding,) = found(report, "masks of 0 and 255")
-    assert (finding.path, finding.message) == (path, "255 can be void or a foreground")
-    (finding,) = found(report, "values that nothing explains")
-    assert re.search(r"png holds 0, 1, which are ids; .*2.png holds 0, 255,", finding.message)
+    message = only(check_dataset(folder), "values that nothing explains", "error")
+    assert re.search(r"png holds 0 and 1, which are ids; .*2.png holds 0 and 255,", message)
 
 
 @pytest.mark.parametrize("names", [None, "glass\ncell\n"])
@@ -409,7 +172,8 @@ def test_one_stray_pixel_in_masks_of_0_and_255_blames_its_mask_alone(tmp_path, r
     report = check_dataset(folder)
     (finding,) = report.errors
     assert finding.path == path
-    assert finding.message.startswith(f"holds {value}, outside the classes (0 and 255")
+    assert finding.message.startswith(f"holds the label id {value}, which is outside the classes")
+    assert "0 and 255" in finding.message
     with pytest.raises(ValueError, match=re.escape(str(path))):
         load("folder", data_dir=folder)
     with pytest.warns(UserWarning, match="1 of the pairs"):
@@ -422,8 +186,10 @@ def test_a_value_of_one_mask_alone_is_named_with_its_mask(folder):
     path = folder / "masks" / "2.png"
     save(path, np.minimum(np.array(Image.open(path)), 1) * 7)
     message = only(check_dataset(folder), "values outside the classes", "error", path)
-    assert message == "holds 7, outside the classes (0 to 2, and 255 for void)"
-    with pytest.raises(ValueError, match=f"Look first at {path}, which holds 0, 7"):
+    assert message.startswith(
+        "holds the label id 7, which is outside the classes. Allowed ids: 0 to"
+    )
+    with pytest.raises(ValueError, match=f"{path} {message}"):
         load("folder", data_dir=folder)
     with pytest.warns(UserWarning, match="1 of the pairs"):
         data = load("folder", data_dir=folder, skip_damaged=True)
@@ -469,7 +235,8 @@ def test_an_interpolated_mask_is_named(folder, way):
         save(path, interpolated(mask))
     message = only(check_dataset(folder), "interpolated masks", "error", path)
     assert re.match(
-        r"holds .* more along its edges, outside the classes \(0 and 1, and 2 and 255 for void\)",
+        r"holds .* more along its edges, which are outside the classes. "
+        r"Allowed ids: 0 and 1, and 2 or 255 for void|is compressed with losses",
         message,
     )
 
@@ -490,7 +257,9 @@ def test_fractions_of_ids_are_named(folder):
     path.unlink()
     save(path.with_suffix(".tif"), values.astype("float32"))
     message = only(check_dataset(folder), "interpolated masks", "error", path.with_suffix(".tif"))
-    assert message.startswith("holds fractions of ids, 0.5, outside the classes (0 to 2")
+    assert message.startswith(
+        "holds fractions of ids, 0.5, outside the classes. Allowed ids: 0 to 2"
+    )
 
 
 def test_float_labels_are_named(folder):
@@ -508,18 +277,15 @@ def test_float_labels_are_named(folder):
 def test_one_hot_masks_are_named(folder, level):
     for path in (folder / "masks").iterdir():
         save(path, (np.eye(3, dtype="uint8") * level)[np.array(Image.open(path))])
-    findings = found(check_dataset(folder), "one-hot labels")
-    assert {finding.message for finding in findings} == {
-        "holds one channel for each of three classes"
-    }
-    assert len(findings) == 4
+    (finding,) = found(check_dataset(folder), "one-hot labels")
+    assert finding.message == "the masks hold one channel for each of three classes"
 
 
 def test_values_that_nothing_explains_are_shown(folder):
     for path in (folder / "masks").iterdir():
         save(path, np.array(Image.open(path)) * 50)
     message = only(check_dataset(folder), "values that nothing explains", "error")
-    assert "Found: 0, 50, 100" in message
+    assert "Found: 0, 50 and 100" in message
 
 
 def test_colours_come_from_the_argument_or_are_asked_for(folder):
@@ -541,15 +307,18 @@ def test_palettes_that_contradict_each_other_are_named(folder):
         mask = Image.fromarray(np.array(Image.open(path)))
         mask.putpalette([0, 0, 0, 255 - i, 0, 0, 0, 255, 0])
         mask.save(path)
-    message = only(check_dataset(folder), "values that nothing explains", "error")
-    assert "the palette shows index 1" in message
+    report = check_dataset(folder)
+    message = only(report, "values that nothing explains", "error", folder / "masks" / "1.png")
+    assert "palette that shows index 1" in message
 
 
 def test_a_photograph_among_the_masks_is_named_and_hides_nothing(folder, rng):
     path = folder / "masks" / "1.png"
     save(path, photograph(rng))
     report = check_dataset(folder)
-    assert only(report, "values outside the classes", "error", path).startswith("holds (0, ")
+    assert only(report, "values outside the classes", "error", path).startswith(
+        "holds the label colours (0, "
+    )
     assert len(report.class_names) == 3
 
 
@@ -557,7 +326,7 @@ def test_pairs_of_different_size_are_named(folder):
     path = folder / "masks" / "2.png"
     save(path, regions(np.random.default_rng(0), size=(23, 30)))
     assert only(check_dataset(folder), "image and mask of different size", "error", path) == (
-        "is 23x30 (height x width), its image 24x32"
+        f"is 23x30 pixels (height x width), but its image {folder / 'images' / '2.png'} is 24x32"
     )
 
 
@@ -568,22 +337,6 @@ def test_missing_partners_are_named(folder, missing, title):
     (folder / missing / "1.png").unlink()
     there = {"masks": "images", "images": "masks"}[missing]
     only(check_dataset(folder), title, "error", folder / there / "1.png")
-
-
-def damage(path, how):
-    content = path.read_bytes()
-    path.unlink()
-    if how == "no permission":
-        path.write_bytes(content)
-        path.chmod(0)
-    elif how == "dangling link":
-        path.symlink_to(path.parent / "gone.png")
-    else:
-        path.write_bytes(
-            {"truncated": content[:-60], "text": b"no picture", "empty": b"", "zero": b"\0" * 99}[
-                how
-            ]
-        )
 
 
 @pytest.mark.parametrize("of", ["images", "masks"])
@@ -626,36 +379,12 @@ def test_spaces_korean_letters_upper_case_and_inner_folders_are_read(folder):
     assert report.total.pictures == 4
 
 
-def test_classes_that_never_occur_are_named(folder):
-    (folder / "classes.txt").write_text("road\ncar\ntree\nbicycle rider\n")
-    message = only(check_dataset(folder), "classes that never occur", "warning")
-    assert message == "bicycle rider, id 3: no pixel in any mask"
-
-
-def test_classes_that_never_occur_in_training_are_named(split_folder):
-    for path in (split_folder / "train" / "masks").iterdir():
-        save(path, np.minimum(Image.open(path), 1))
-    message = only(check_dataset(split_folder), "classes that never occur", "warning")
-    assert message == "class 2, id 2: no pixel in train, only in other splits"
-
-
-def test_a_void_share_above_30_percent_is_named(split_folder):
-    for path in (split_folder / "val" / "masks").iterdir():
-        mask = np.array(Image.open(path))
-        mask[: SIZE[0] // 2] = 255
-        save(path, mask)
-    message = only(check_dataset(split_folder), "a void share above 30%", "warning")
-    assert message == "50.0% of the pixels of validation are void"
-
-
-def test_image_values_outside_the_unit_range_are_named(folder):
+def test_images_of_floats_are_named_with_their_range(folder):
     (folder / "images" / "2.png").unlink()
     path = folder / "images" / "2.tif"
     save(path, np.linspace(-1, 300, 24 * 32, dtype="float32").reshape(SIZE))
-    report = check_dataset(folder)
-    (finding,) = found(report, "image values outside [0, 1]")
-    assert (finding.path, finding.message) == (path, "holds values from -1 to 300")
-    assert "mode=F" in found(report, "unreadable files")[0].message
+    message = only(check_dataset(folder), "unreadable files", "error", path)
+    assert message.endswith("mode=F of values from -1 to 300 is not supported")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -675,14 +404,6 @@ def test_constant_images_are_named(folder):
     assert only(check_dataset(folder), "constant images", "warning", path) == (
         "every pixel is (0, 0, 0)"
     )
-
-
-def test_the_same_picture_in_two_splits_is_named_though_saved_anew(split_folder):
-    (split_folder / "val" / "images" / "3.png").unlink()
-    path = split_folder / "val" / "images" / "3.bmp"
-    Image.open(split_folder / "train" / "images" / "1.png").save(path)
-    message = only(check_dataset(split_folder), "the same picture in two splits", "error", path)
-    assert message == "in validation, equals train/images/1.png in train"
 
 
 def test_files_that_are_no_pictures_are_named(folder):
@@ -709,24 +430,6 @@ def test_a_folder_with_every_fault_is_read_to_its_end(split_folder):
         ("warning", "classes that never occur"),
     ]
     assert "5 errors and 1 warning:" in str(report)
-
-
-def test_many_findings_of_a_kind_are_counted_on_the_page_and_listed_in_the_report(tmp_path, rng):
-    folder = make_folder(tmp_path, rng, pairs=12)
-    for path in (folder / "images").iterdir():
-        path.write_bytes(b"")
-    report = check_dataset(folder)
-    assert len(found(report, "unreadable files")) == 12
-    page = str(report)
-    assert "ERROR  unreadable files (12)" in page
-    assert "... and 7 more; `report.findings` has them all" in page
-    assert page.count("cannot be read") == 5
-
-
-def test_the_page_keeps_to_100_columns(split_folder):
-    (split_folder / "classes.txt").write_text("road\ncar\n")
-    damage(split_folder / "train" / "images" / "0.png", "text")
-    assert max(map(len, str(check_dataset(split_folder)).splitlines()[1:])) <= 100
 
 
 def test_nothing_is_written_into_the_folder(folder):

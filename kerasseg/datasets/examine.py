@@ -1,0 +1,211 @@
+"""One image and its mask: everything that they say, from decoding each file once.
+
+`examine` is what `load`, `check_dataset` and the class weights of a training rest on.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+from kerasseg.datasets import faults, files
+from kerasseg.datasets.faults import Unusable
+from kerasseg.datasets.masks import check_palettes, near_binary, recognise
+from kerasseg.datasets.measures import ImageMeasures, LabelMeasures, measure_image, measure_labels
+from kerasseg.datasets.pairs import paths_of
+from kerasseg.datasets.values import spoken
+
+DARK = 1 / 8  # of white; 12 bits in files of 16 reach half of it
+ROUNDING = 1e-5  # by which a resized image may leave [0, 1]
+
+
+@dataclass
+class Examined:
+    """What is known of an image and its mask.
+
+    Attributes:
+        image_path: The file, or the place in a batch or data set.
+        label_paths: The same of its mask; of each of its masks, one per label, if it has several.
+        image: `ImageMeasures`, `None` if the image cannot be read.
+        labels: `LabelMeasures` of each mask, `None` for one that cannot be read.
+        palettes: {index: (red, green, blue)} of each mask, empty without a palette.
+        plain_bytes: The sizes of the files if TensorFlow can read them, else -1.
+        findings: What is wrong, whatever the values in the mask mean.
+    """
+
+    image_path: object
+    label_paths: tuple
+    image: ImageMeasures | None = None
+    labels: list[LabelMeasures | None] = field(default_factory=list)
+    palettes: list[dict] = field(default_factory=list)
+    plain_bytes: tuple = ()
+    findings: list = field(default_factory=list)
+
+    @property
+    def size(self):
+        return self.image.size
+
+    @property
+    def errors(self):
+        return [finding for finding in self.findings if finding.severity == "error"]
+
+
+def examine(pair, colours=None):
+    """Looks at an image file and its mask file, and decodes each once.
+
+    Args:
+        pair: `(image path, mask path)`; a tuple of mask paths, one per label, for a multi-label
+            folder.
+        colours: (red, green, blue) of each class, by which palette masks are read.
+
+    Returns:
+        An `Examined`: sizes, pixels of each value, palette and findings. A damaged file is a
+        finding, not an error.
+    """
+    image_path, masks = pair[0], paths_of(pair[1])
+    result = Examined(image_path, masks)
+    plain, turned = [], {}
+    try:
+        picture = files.decode(image_path)
+        turned[image_path] = picture.info["orientation"]
+        plain.append(picture.info["plain"])
+        result.image = measure_image(files.pixels_of(picture, image_path))
+        result.findings += findings_of_image_file(picture, image_path, result.image)
+    except Unusable as error:
+        result.findings.append(error.finding)
+    for path in masks:
+        labels, palette = None, {}
+        try:
+            picture = files.decode(path)
+            turned[path] = picture.info["orientation"]
+            picture = files.by_colours(picture, colours)
+            plain.append(picture.mode == "L" and picture.info.get("plain", False))
+            palette = files.palette_of(picture)
+            values = np.asarray(picture) if picture.mode == "F" else files.values_of(picture, path)
+            labels = measure_labels(values)
+            if picture.info.get("lossy"):
+                result.findings += findings_of_lossy_file(path, labels)
+        except Unusable as error:
+            result.findings.append(error.finding)
+        result.labels.append(labels)
+        result.palettes.append(palette)
+    paths = (image_path, *masks)
+    simple = len(plain) == len(paths) and all(plain)
+    result.plain_bytes = tuple(os.path.getsize(path) if simple else -1 for path in paths)
+    result.findings += findings_of_measures(result, turned)
+    return result
+
+
+def examine_arrays(image, labels, path, label_path=None):
+    """The `Examined` of arrays, `None` for what is missing; labels may be a list of several."""
+    labels = labels if isinstance(labels, list) else [] if labels is None else [labels]
+    result = Examined(path, (label_path or path,) * len(labels))
+    result.image = None if image is None else measure_image(image)
+    result.labels = [measure_labels(each) for each in labels]
+    result.findings += findings_of_measures(result)
+    return result
+
+
+def examine_all(pairs, colours=None, progress=lambda items: items):
+    """{pair: its `Examined`}, several at a time."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        examined = progress(pool.map(partial(examine, colours=colours), pairs))
+        return dict(zip(pairs, examined))
+
+
+def masks_of(folder, examined):
+    """The `Masks` of a folder, from all its pairs that can be read.
+
+    The masks of a multi-label folder hold 0 and 1, or 0 and 255; whatever its labels are called,
+    they are read as those of a folder without a list of classes.
+
+    Raises:
+        Unusable: values that mean nothing, or more than one thing; palettes that disagree.
+    """
+    maps, palettes = {}, {}
+    for each in examined:
+        if not each.errors:
+            for path, labels, palette in zip(each.label_paths, each.labels, each.palettes):
+                if not labels.fractions:
+                    maps[path] = labels.values
+                    palettes[path] = palette
+    if not maps:
+        return None
+    if not folder.multi_label:
+        check_palettes(folder, palettes)
+        return recognise(folder, maps)
+    masks = recognise(replace(folder, class_names=None, colours=None, masks=None), maps)
+    if masks.num_classes != 2 or masks.kind == "ids from 1":
+        values = spoken(set().union(*maps.values()))
+        words = f"the masks of labels hold neither 0 and 1 nor 0 and 255. Found: {values}"
+        remedy = "Save each as 0 and 255; void, if there is any, as 255 among masks of 0 and 1."
+        raise Unusable(faults.UNKNOWN.found(None, words, remedy), folder.path)
+    return masks
+
+
+def findings_of_image_file(picture, path, image):
+    """What an image file says besides its colours."""
+    findings = []
+    if picture.info["sixteen_bits"] and image.high.max() < DARK:
+        words = f"its 16 bits hold no value above {image.high.max():.1%} of white"
+        findings.append(faults.DARK.found(path, words))
+    share = files.transparent_share(picture)
+    if share:
+        words = f"has an alpha channel in which {share:.1%} of the pixels are not opaque"
+        findings.append(faults.ALPHA.found(path, words))
+    return findings
+
+
+def findings_of_lossy_file(path, labels):
+    """JPEG and lossy WebP change ids along edges, often to ids of other classes."""
+    if len(labels.values) == 1 or labels.values.keys() <= {0, 255}:
+        return []
+    words = "is compressed with losses, which change ids along every edge"
+    remedy = None
+    if near_binary(labels.values):
+        words = "was a mask of 0 and 255, and JPEG has put values in between"
+        remedy = faults.THRESHOLD
+    return [faults.INTERPOLATED.found(path, words, remedy)]
+
+
+def findings_of_measures(examined, turned=None):
+    """What the measures of an image and of its masks say about it."""
+    findings, image, path = [], examined.image, examined.image_path
+    if image is not None:
+        low, high = image.low.min(), image.high.max()
+        if not np.isfinite([low, high]).all():
+            findings.append(faults.OUTSIDE_UNIT.found(path, "holds NaN or infinite values"))
+        elif low < -ROUNDING or high > 1 + ROUNDING:
+            words = f"holds values from {low:.4g} to {high:.4g}"
+            findings.append(faults.OUTSIDE_UNIT.found(path, words))
+        if (image.low == image.high).all():
+            colour = ", ".join(f"{value:.3g}" for value in image.low)
+            findings.append(faults.CONSTANT.found(path, f"every pixel is ({colour})"))
+    for label_path, labels in zip(examined.label_paths, examined.labels):
+        if labels is None:
+            continue
+        if labels.in_floats and not labels.fractions:
+            words = "holds whole numbers stored as floats"
+            findings.append(faults.FLOAT_LABELS.found(label_path, words))
+        if image is not None and labels.size not in ((), image.size):
+            findings.append(different_size(path, image.size, label_path, labels.size))
+        elif image is not None and turned and turned[path] != turned[label_path]:
+            words = (
+                f"is turned by its EXIF tag, {turned[path]}, and its mask is not, "
+                f"{turned[label_path]}; their sizes do not tell whether they fit"
+            )
+            findings.append(faults.TURNED.found(path, words))
+    return findings
+
+
+def different_size(path, image_size, label_path, size):
+    """The `Finding` about a mask of another size than its image."""
+    image = f"but its image {path} is" if path != label_path else "its image"
+    words = (
+        f"is {size[0]}x{size[1]} pixels (height x width), {image} {image_size[0]}x{image_size[1]}"
+    )
+    if size == image_size[::-1]:
+        words += "; was the mask made before the image's EXIF tag turned it?"
+    return faults.SIZES.found(label_path, words)
