@@ -2,12 +2,17 @@
 
 The folder is one that `kerasseg check` understands. Training images are flipped, scaled,
 rotated and recoloured at random. The learning rate rises over the first twentieth of the steps
-and falls along a cosine. After every epoch the model is scored on the validation images, and
-the best epoch is kept: so its score on them is a little too good. A test split, or images
-kept apart, gives the honest one. Without a validation split, a fifth of the pairs is drawn.
+and falls along a cosine. Without a validation split, a fifth of the pairs is drawn for it.
+
+The best epoch is chosen on images that it is not scored on. With a test split, the validation
+images choose and the test images score. Without, a tenth of the training images is held out to
+choose, and the validation images score. With fewer than ten training images the validation
+images do both, so that the score is a little too good.
 
 Killed at any moment and started again with the same command, training goes on from the last
-finished epoch, with the same result. Ctrl-C ends it, and the same command goes on.
+finished epoch, with the same result. Ctrl-C ends it, and the same command goes on. The same
+command with more --epochs goes on too, with the learning rate of a training of that length: it
+rises again to where that one would be, and falls to zero at the new end.
 
 With --distribute, several devices share each batch and train as one would. Under JAX they may
 be those of several machines, each of which starts the same command, and sees both folders. Its

@@ -49,12 +49,20 @@ def median_frequency_weights(labels, num_classes, ignore_class=255):
     >>> median_frequency_weights(np.array([[[0, 0, 0, 1]], [[1, 1, 255, 255]]]), num_classes=3)
     array([0.83333333, 1.25      , 0.        ])
     """
-    counts = pixels_per_image(labels, num_classes, ignore_class)
+    return weights_of_counts(pixels_per_image(labels, num_classes, ignore_class))
+
+
+def weights_of_counts(counts):
+    """`median_frequency_weights` of label maps whose pixels are counted already.
+
+    Args:
+        counts: Integers (images, num_classes): the pixels of each class in each image.
+    """
     occurs = counts > 0
     pixels = np.where(occurs, counts.sum(axis=1, keepdims=True), 0).sum(axis=0)
     present = occurs.any(axis=0)
     frequencies = counts.sum(axis=0)[present] / pixels[present]
-    weights = np.zeros(num_classes)
+    weights = np.zeros(counts.shape[1])
     if present.any():
         weights[present] = np.median(frequencies) / frequencies
     return weights

@@ -75,7 +75,8 @@ class Devices:
         def fill(images, labels):
             rows = [[0, -len_of(images) % self.count]]
             images = tf.pad(images, rows + [[0, 0]] * 3)
-            labels = tf.pad(labels, rows + [[0, 0]] * 2, constant_values=data.ignore_class)
+            sides = rows + [[0, 0]] * (len(labels.shape) - 1)
+            labels = tf.pad(labels, sides, constant_values=data.ignore_class)
             return self._own(images), self._own(labels)
 
         return data.validation.map(fill)

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasseg import cli, models, training
+from kerasseg import cli, datasets, models, training
 from kerasseg.cli import train as command
 from tests.conftest import environment
 from tests.datasets.folders import ids, picture, save
@@ -78,7 +78,7 @@ def test_the_scores_of_the_best_model_are_those_of_its_epoch_in_the_log(trained)
     best = json.loads((folder / "run.json").read_text())["best"]
     logged = [float(row["val_mean_iou"]) for row in log(folder)]
     assert best == {"epoch": int(np.argmax(logged)) + 1, "val_mean_iou": max(logged)}
-    assert scores["split"] == "validation"
+    assert (scores["chosen_on"], scores["split"]) == ("validation", "validation")
     assert scores["mean_iou"] == pytest.approx(max(logged), abs=1e-6)
 
 
@@ -192,13 +192,7 @@ def test_encoder_weights_of_a_file_are_what_the_training_begins_with(
 ):
     vgg = keras.applications.VGG16(weights=None, include_top=False)
     vgg.save(tmp_path / "vgg16.keras")
-    begun = []
-
-    def fit(model, *_, **__):
-        begun.append(model)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(keras.Model, "fit", fit)
+    begun = stopped_without_training(monkeypatch)
     weights = ("--encoder-weights", str(tmp_path / "vgg16.keras"))
     words = ["train", str(pictures), "--output", str(tmp_path / "a"), "--model", "segnet", *weights]
     assert cli.main(words) == 130
@@ -221,12 +215,12 @@ def test_a_missing_folder_is_one_error_and_2_and_nothing_is_written(tmp_path, ca
     assert not (tmp_path / "c").exists()
 
 
-def test_help_shows_an_example_and_says_what_validation_means(capsys):
+def test_help_shows_an_example_and_says_what_chooses_and_what_scores(capsys):
     with pytest.raises(SystemExit):
         cli.main(["train", "--help"])
     page = capsys.readouterr().out
     assert "kerasseg train data/camvid --model unet --image-size 96 128" in page
-    assert "so its score on them is a little too good" in page
+    assert "The best epoch is chosen on images that it is not scored on." in page
 
 
 @pytest.mark.slow
@@ -260,3 +254,88 @@ def test_ten_kills_at_random_moments_change_neither_log_nor_weights(pictures, tm
         ours, expected = (keras.saving.load_model(run / name) for run in (killed, whole))
         for weight, reference in zip(ours.get_weights(), expected.get_weights()):
             np.testing.assert_allclose(weight, reference, rtol=0, atol=1e-6)
+
+
+def stopped_without_training(monkeypatch):
+    """`fit` that notes the model and ends at once."""
+    begun = []
+
+    def fit(model, *_, **__):
+        begun.append(model)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    return begun
+
+
+def test_more_epochs_go_on_with_the_schedule_of_a_training_of_that_length(
+    pictures, tmp_path, capsys
+):
+    assert train(pictures, tmp_path / "a") == 0
+    assert train(pictures, tmp_path / "a", "--epochs", "4") == 0
+    assert "Going on after epoch 2 of 4." in capsys.readouterr().out
+    assert train(pictures, tmp_path / "b", "--epochs", "4") == 0
+    extended, whole = ([row["learning_rate"] for row in log(tmp_path / name)] for name in "ab")
+    assert [float(rate) for rate in extended[2:]] == [float(rate) for rate in whole[2:]]
+    assert float(extended[1]) == 0 < float(extended[2])
+    assert train(pictures, tmp_path / "a") == 2  # fewer than it has
+    assert "Received: epochs=4 there, 2 now." in one_error(capsys)
+
+
+def test_early_stopping_is_announced(pictures, tmp_path, capsys):
+    options = ("--epochs", "9", "--patience", "1", "--learning-rate", "1e-30")
+    assert train(pictures, tmp_path / "a", *options) == 0
+    assert "stopped: no better score in 1 epochs" in capsys.readouterr().out
+    assert len(log(tmp_path / "a")) < 9
+
+
+def test_a_run_of_a_version_without_an_option_goes_on(pictures, tmp_path, capsys):
+    folder = tmp_path / "a"
+    assert train(pictures, folder, "--epochs", "1") == 0
+    path = folder / "run.json"
+    state = json.loads(path.read_text())
+    for name in ("balance", "distribute", "chosen_on", "monitor", "mode"):
+        del state["settings"][name]
+    path.write_text(json.dumps(state))
+    assert train(pictures, folder, "--balance", "0.5") == 2
+    assert "Received: balance=0.6 there, 0.5 now." in one_error(capsys)
+    assert train(pictures, folder) == 0
+    assert "Going on after epoch 1 of 2." in capsys.readouterr().out
+
+
+def test_with_a_test_split_that_scores_and_validation_chooses(tmp_path, capsys):
+    for split, numbers in (("train", range(8)), ("val", range(8, 10)), ("test", range(10, 13))):
+        for i in numbers:
+            save(picture(i, size=(16, 24)), tmp_path / "d" / split / "images" / f"{i}.png")
+            mask = ids(i, classes=3, size=(16, 24))
+            save(mask, tmp_path / "d" / split / "masks" / f"{i}.png")
+    assert train(tmp_path / "d", tmp_path / "a", "--epochs", "1") == 0
+    page = capsys.readouterr().out
+    assert "chosen on the validation images." in page
+    assert "Its scores on the test images:" in page
+    scores = json.loads((tmp_path / "a" / "evaluation.json").read_text())
+    assert (scores["chosen_on"], scores["split"]) == ("validation", "test")
+    assert np.sum(scores["confusion_matrix"]) == 3 * 16 * 24
+    words = ["evaluate", str(tmp_path / "a" / "best.keras"), str(tmp_path / "d"), "--json"]
+    assert cli.main([*words, "--split", "test"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["mean_iou"] == pytest.approx(scores["mean_iou"], abs=1e-6)
+
+
+def test_normalization_in_a_short_training_is_as_with_statistics_estimated_anew(
+    tmp_path, monkeypatch
+):
+    """Twelve images that colour alone tells apart; the averages of 0.99 would not get there."""
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        mask = rng.integers(0, 2, (4, 6)).repeat(4, 0).repeat(4, 1).astype("uint8")
+        image = np.stack([120 * mask + 60, 200 - 80 * mask, np.full_like(mask, 90)], -1)
+        save(image.astype("uint8"), tmp_path / "d" / "images" / f"{i}.png")
+        save(mask, tmp_path / "d" / "masks" / f"{i}.png")
+    assert train(tmp_path / "d", tmp_path / "a", "--epochs", "4", "--model", "unet") == 0
+    data = datasets.load("folder", data_dir=tmp_path / "d", image_size=(16, 24), augment=0)
+    model = keras.saving.load_model(tmp_path / "a" / "last.keras")
+    before = model.evaluate(data.validation, verbose=0, return_dict=True)["loss"]
+    training.update_batch_norm(model, data.train)
+    after = model.evaluate(data.validation, verbose=0, return_dict=True)["loss"]
+    assert before == pytest.approx(after, rel=0.25)

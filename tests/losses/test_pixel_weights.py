@@ -10,6 +10,7 @@ from kerasseg.losses import (
     median_frequency_weights,
     outline_weights,
 )
+from kerasseg.losses.pixel_weights import weights_of_counts
 from tests import reference
 from tests.maps import random_maps
 
@@ -156,3 +157,9 @@ def test_outline_weights_are_sample_weights(rng):
     weights = outline_weights(truth)
     expected = reference.cross_entropy(truth, scores, [1] * 5, 255, weights)
     assert float(CrossEntropy()(truth, scores, weights)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_weights_of_counts_are_those_of_the_maps():
+    labels = np.array([[[0, 0, 0, 1]], [[1, 1, 255, 255]]])
+    counts = np.array([[3, 1, 0], [0, 2, 0]])
+    np.testing.assert_array_equal(weights_of_counts(counts), median_frequency_weights(labels, 3))
