@@ -33,7 +33,7 @@ class Measured(training.UpdateBatchNorm):
 
     before = False
     validation = None
-    rows = []
+    rows = None
 
     def on_train_begin(self, logs=None):
         if not self.before:
