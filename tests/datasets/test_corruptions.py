@@ -1,4 +1,4 @@
-"""Corruptions spoil the input as they say, alike for one seed, and never the target."""
+"""Corruptions damage the input as they say, alike for one seed, and never the target."""
 
 import numpy as np
 import pytest
@@ -48,9 +48,18 @@ def test_one_seed_gives_one_result_and_another_seed_another(name):
 
 
 @pytest.mark.parametrize("name", RANDOM)
-def test_pictures_of_one_batch_are_spoilt_differently(name):
+def test_images_of_one_batch_are_damaged_differently(name):
     images = np.repeat(photographs(batch=1), 5, axis=0)
     assert len({image.tobytes() for image in corrupted(ALL[name], images)}) == 5
+
+
+def test_two_corruptions_of_one_seed_are_independent():
+    white = np.ones((600, 9, 9, 3), "float32")
+    exposure = corrupted(corruptions.night((0.2, 0.8), sigma=0), white).mean((1, 2, 3))
+    sigma = (corrupted(corruptions.noise((0.01, 0.05)), white / 2)).std((1, 2, 3))
+    erased = corrupted(corruptions.erased_patches(size=(0.1, 0.9)), white).mean((1, 2, 3))
+    between = np.corrcoef([exposure, sigma, erased])[np.triu_indices(3, 1)]
+    assert np.abs(between).max() < 4 / np.sqrt(600)
 
 
 def test_noise_has_the_given_deviation():
@@ -178,7 +187,7 @@ def everything(batches):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_load_spoils_the_input_and_never_the_target(name, camvid_dir):
+def test_load_damages_the_input_and_never_the_target(name, camvid_dir):
     arguments = {"target": "image", "data_dir": camvid_dir, "augment": False}
     clean = {image.tobytes() for image in everything(datasets.load("camvid", **arguments).train)[0]}
     images, targets = everything(datasets.load("camvid", corruption=ALL[name], **arguments).train)
@@ -186,7 +195,7 @@ def test_load_spoils_the_input_and_never_the_target(name, camvid_dir):
     assert not {image.tobytes() for image in images} & clean
 
 
-def test_training_pictures_are_spoilt_anew_every_epoch_and_the_others_never():
+def test_training_images_are_damaged_anew_every_epoch_and_the_others_never():
     data = datasets.load("digits", corruption=corruptions.noise(), batch_size=100)
 
     def epoch(batches):
@@ -199,7 +208,7 @@ def test_training_pictures_are_spoilt_anew_every_epoch_and_the_others_never():
     np.testing.assert_array_equal(everything(data.test)[0], everything(data.test)[0])
 
 
-def test_validation_pictures_are_spoilt_alike_for_every_batch_size_and_seed():
+def test_validation_images_are_damaged_alike_for_every_batch_size_and_seed():
     results = [
         everything(datasets.load("digits", corruption=corruptions.noise(), **arguments).validation)
         for arguments in ({"batch_size": 7}, {"batch_size": 300, "seed": 5})
@@ -207,7 +216,7 @@ def test_validation_pictures_are_spoilt_alike_for_every_batch_size_and_seed():
     np.testing.assert_array_equal(results[0][0], results[1][0])
 
 
-def test_one_seed_spoils_the_training_pictures_alike():
+def test_one_seed_damages_the_training_images_alike():
     def images():
         return everything(datasets.load("digits", corruption=corruptions.noise(), seed=4).train)[0]
 

@@ -1,10 +1,16 @@
-"""What `load` promises of every set: types, ranges, splits, order."""
+"""What `load` promises of every data set: types, ranges, splits, order; and its arguments."""
+
+import inspect
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from kerasseg import datasets
+from kerasseg.datasets import loading
+from tests.conftest import environment
 
 
 def everything(batches):
@@ -67,7 +73,7 @@ def test_validation_comes_unchanged_and_in_order(camvid_dir):
     np.testing.assert_array_equal(everything(data.validation)[0], everything(data.validation)[0])
 
 
-def test_hold_out_parts_the_training_split_alike_for_every_seed(camvid_dir):
+def test_hold_out_divides_the_training_split_alike_for_every_seed(camvid_dir):
     def parts(seed):
         data = datasets.load("camvid", data_dir=camvid_dir, augment=False, seed=seed)
         fitting, selection = data.hold_out(0.3)
@@ -86,7 +92,7 @@ def test_hold_out_refuses_what_is_no_share(fraction):
         datasets.load("digits").hold_out(fraction)
 
 
-def test_hold_out_holds_out_one_picture_at_least(camvid_dir):
+def test_hold_out_holds_out_at_least_one_image(camvid_dir):
     assert len(datasets.load("camvid", data_dir=camvid_dir).hold_out(0.01)[1]) == 1
 
 
@@ -103,48 +109,6 @@ def test_camvid_with_a_test_folder_has_a_test_split(tmp_path):
     assert len(everything(datasets.load("camvid", data_dir=folder).test)[0]) == 5
 
 
-def test_digits_have_three_disjoint_splits_of_all_ten_classes():
-    data = datasets.load("digits", target="label")
-    splits = [everything(split) for split in (data.train, data.validation, data.test)]
-    assert [len(images) for images, _ in splits] == [1197, 300, 300]
-    assert all(set(labels) == set(range(10)) for _, labels in splits)
-    assert pictures(data.train).isdisjoint(pictures(data.test))
-
-
-def test_digits_are_their_own_target_and_never_flipped():
-    data = datasets.load("digits")
-    images, targets = everything(data.train)
-    np.testing.assert_array_equal(images, targets)
-    assert pictures(data.train) == pictures(datasets.load("digits", augment=False).train)
-
-
-def test_street_scenes_hold_images_labels_instances_and_depth(scenes_dir):
-    arguments = {"data_dir": scenes_dir, "batch_size": 96, "image_size": (48, 64)}
-    maps = {}
-    for target in ("label", "instances", "depth"):
-        data = datasets.load("street_scenes", target=target, **arguments)
-        images, maps[target] = next(data.validation.as_numpy_iterator())
-        assert images.shape == (96, 48, 64, 3)
-    assert set(np.unique(maps["label"])) == {*range(8), 255}
-    assert maps["label"].shape == maps["instances"].shape == (96, 48, 64)
-    assert maps["depth"].shape == (96, 48, 64, 1)
-    assert maps["depth"].dtype == np.float32
-    things = maps["instances"] > 0
-    assert set(np.unique(maps["label"][things])) <= {4, 5, 6, 7}
-
-
-def test_mnist_that_is_not_there_and_not_to_be_downloaded_says_so(tmp_path):
-    with pytest.raises(FileNotFoundError, match="mnist is not prepared in .*download=True"):
-        datasets.load("mnist", data_dir=tmp_path, download=False)
-
-
-def test_mnist_splits_are_disjoint_and_complete(real_tfds):
-    data = datasets.load("mnist", target="label", data_dir=real_tfds, batch_size=1000)
-    splits = [data.train, data.validation, data.test]
-    assert [sum(len(x) for x, _ in split) for split in splits] == [55_000, 5_000, 10_000]
-    assert pictures(data.train).isdisjoint(pictures(data.validation))
-
-
 def test_real_camvid_has_its_published_sizes(real_camvid):
     data = datasets.load("camvid", data_dir=real_camvid, image_size=(24, 32), batch_size=101)
     images, labels = everything(data.validation)
@@ -153,8 +117,94 @@ def test_real_camvid_has_its_published_sizes(real_camvid):
     assert sum(len(x) for x, _ in data.train) == 367
 
 
-def test_the_docstring_tells_of_every_set():
+def test_the_docstring_tells_of_every_data_set():
     assert all(f"| `{name}` |" in datasets.load.__doc__ for name in datasets.SOURCES)
+
+
+def test_every_data_set_has_its_function():
+    assert all(callable(loading.source_function(name)) for name in datasets.SOURCES)
+
+
+def test_a_wrong_name_gives_the_list_and_the_nearest_one():
+    with pytest.raises(ValueError, match="one of digits, .*, folder. Received: name='nosuch'"):
+        datasets.load("nosuch")
+    with pytest.raises(ValueError, match="Did you mean 'camvid'. Received: name='camvide'"):
+        datasets.load("camvide")
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        ("digits", {"data_dir": "somewhere"}),
+        ("digits", {"skip_damaged": True}),
+        ("digits", {"colours": {"road": (1, 2, 3)}}),
+        ("street_scenes", {"skip_damaged": True}),
+        ("mnist", {"skip_damaged": True}),
+        ("oxford_iiit_pet", {"colours": {"road": (1, 2, 3)}}),
+        ("camvid", {"colours": {"road": (1, 2, 3)}}),
+        ("nuclei", {"skip_damaged": True}),
+    ],
+)
+def test_an_argument_that_a_source_does_not_take_is_an_error(name, argument):
+    (key,) = argument
+    with pytest.raises(
+        ValueError, match=f"{name} takes no `{key}`: leave it out. Received: {key}="
+    ):
+        datasets.load(name, **argument)
+
+
+def test_every_source_names_its_arguments():
+    """What they swallowed, `load` could not call an error."""
+    for name in datasets.SOURCES:
+        parameters = inspect.signature(loading.source_function(name)).parameters.values()
+        assert all(p.kind is not p.VAR_KEYWORD and p.default is not p.empty for p in parameters)
+        known = {"data_dir", "download", "colours", "skip_damaged"}
+        assert {p.name for p in parameters} <= known
+
+
+def test_what_never_downloads_takes_download_false():
+    assert len(datasets.load("digits", download=False).test) == 38
+
+
+def test_only_public_names_are_listed():
+    assert dir(datasets) == ["Dataset", "SOURCES", "Source", "corruptions", "load"]
+    assert all(hasattr(datasets, name) for name in dir(datasets))
+
+
+WITHOUT = """
+import sys
+for name in {absent}:
+    sys.modules[name] = None
+import kerasseg.datasets
+from kerasseg import check_batch
+assert "tensorflow_datasets" not in sys.modules or sys.modules["tensorflow_datasets"] is None
+try:
+    kerasseg.datasets.load("digits")
+except ModuleNotFoundError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("backend", "absent", "words"),
+    [
+        ("torch", ["tensorflow", "tensorflow_datasets", "sklearn"], "TensorFlow is needed"),
+        ("tensorflow", ["tensorflow_datasets"], "TensorFlow Datasets is needed"),
+        ("tensorflow", ["sklearn"], "scikit-learn is needed"),
+    ],
+)
+def test_a_missing_package_is_one_line_with_the_install_command(backend, absent, words):
+    code = WITHOUT.format(absent=absent)
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment(backend),
+    )
+    assert result.stdout.startswith(words)
+    assert 'pip install ".[book]"' in result.stdout
+    assert len(result.stdout.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -164,6 +214,9 @@ def test_the_docstring_tells_of_every_set():
         {"image_size": (0, 5)},
         {"image_size": (5,)},
         {"image_size": 32},
+        {"image_size": (2.5, 3)},
+        {"seed": 0.5},
+        {"seed": None},
         {"augment": 2},
     ],
 )
