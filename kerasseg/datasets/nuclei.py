@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from kerasseg.datasets import files
 from kerasseg.datasets.dataset import Source
+from kerasseg.datasets.examine import different_size
+from kerasseg.datasets.faults import Unusable
 
 CLASS_NAMES = ("background", "nucleus")
 COLOURS = np.array([(25, 25, 60), (250, 190, 60)], "uint8")
@@ -178,20 +180,25 @@ def read_pair(image_path, masks_path):
         paths = sorted(Path(masks_path).glob("*.png"))
         masks = [read_nucleus(path, image, image_path) for path in paths]
         return image, merged(masks)
-    numbers = np.asarray(files.decode(masks_path, exact=True))
+    numbers = np.asarray(files.decode(masks_path))
     if numbers.ndim != 2 or numbers.dtype.kind not in "ui":
         raise ValueError(
             f"{masks_path}: expected one channel of 8 or 16 bits, a number for each nucleus. "
             f"Received: shape={numbers.shape}, dtype={numbers.dtype}"
         )
-    files.check_sizes(image, image_path, numbers, masks_path)
+    check_sizes(image, image_path, numbers, masks_path)
     return image, consecutive(numbers)
+
+
+def check_sizes(image, image_path, values, path):
+    if values.shape[:2] != image.shape[:2]:
+        raise Unusable(different_size(image_path, image.shape[:2], path, values.shape[:2]))
 
 
 def read_nucleus(path, image, image_path):
     """Which pixels a black and white PNG marks."""
     values = files.read_mask(path)
-    files.check_sizes(image, image_path, values, path)
+    check_sizes(image, image_path, values, path)
     white = values.max()
     if values.ndim != 2 or not ((values == 0) | (values == white)).all():
         raise ValueError(

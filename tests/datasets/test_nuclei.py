@@ -151,7 +151,7 @@ def save_array(path, values):
         ),
         (
             lambda path: save_array(path / "masks" / "mask1.png", np.zeros((5, 5), "uint8")),
-            "mask1.png is 5x5 pixels .* its image .*cell03.png is 11x14",
+            "mask1.png.* is 5x5 pixels .* its image .*cell03.png is 11x14",
         ),
         (
             lambda path: save_array(path / "masks" / "mask1.png", np.eye(*SIZE, dtype="uint8") + 3),
@@ -159,7 +159,7 @@ def save_array(path, values):
         ),
         (
             lambda path: (path / "masks" / "mask1.png").write_bytes(b"\x89PNG nothing"),
-            "mask1.png cannot be read as an image",
+            "mask1.png.* cannot be read as an image",
         ),
     ],
 )
@@ -190,7 +190,7 @@ def test_damage_in_the_published_layout_is_one_error_with_the_path(damage, words
         ),
         (
             lambda path: save_array(path / "instances" / "cell03.png", drawn(3)[1][1:]),
-            "cell03.png is 10x14 pixels",
+            "cell03.png.* is 10x14 pixels",
         ),
         (
             lambda path: [p.unlink() for p in path.glob("*/*") if p.stem > "cell04"],

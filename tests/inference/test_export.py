@@ -69,9 +69,7 @@ def test_a_converter_that_fails_is_one_line_and_leaves_nothing(
         raise RuntimeError("no such operation\nat line 9")
 
     monkeypatch.setattr(export, "write", fail)
-    with pytest.raises(
-        ValueError, match="as onnx under .*: no such operation Set KERAS_BACKEND"
-    ):
+    with pytest.raises(ValueError, match="as onnx under .*: no such operation Set KERAS_BACKEND"):
         export_model(model, tmp_path / "bad.onnx", "onnx")
     assert not list(tmp_path.iterdir())
 
