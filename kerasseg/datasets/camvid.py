@@ -3,12 +3,11 @@
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-
 from kerasseg.datasets import pairs
 from kerasseg.datasets.faults import NOT_LISTED
 from kerasseg.datasets.files import pictures_in
 from kerasseg.datasets.masks import Masks
+from kerasseg.palette import class_colours
 
 CLASS_NAMES = (
     "sky",
@@ -23,22 +22,7 @@ CLASS_NAMES = (
     "pedestrian",
     "bicyclist",
 )
-COLOURS = np.array(
-    [
-        (128, 128, 128),
-        (128, 0, 0),
-        (192, 192, 128),
-        (128, 64, 128),
-        (60, 40, 222),
-        (128, 128, 0),
-        (192, 128, 128),
-        (64, 64, 128),
-        (64, 0, 128),
-        (64, 64, 0),
-        (0, 128, 192),
-    ],
-    "uint8",
-)
+COLOURS = class_colours(CLASS_NAMES)
 VOID_IN_FILES = 11
 MASKS = Masks("ids", {**{i: i for i in range(11)}, VOID_IN_FILES: None}, CLASS_NAMES, COLOURS)
 FOLDERS = {"train": "train", "validation": "val", "test": "test"}

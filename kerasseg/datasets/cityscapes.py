@@ -9,31 +9,32 @@ import tensorflow_datasets as tfds
 
 from kerasseg.datasets import from_tfds
 from kerasseg.datasets.dataset import Source
+from kerasseg.palette import class_colours
 
-# The 19 of the 35 labels that are scored: id in the files, name, colour.
-LABELS = (
-    (7, "road", (128, 64, 128)),
-    (8, "sidewalk", (244, 35, 232)),
-    (11, "building", (70, 70, 70)),
-    (12, "wall", (102, 102, 156)),
-    (13, "fence", (190, 153, 153)),
-    (17, "pole", (153, 153, 153)),
-    (19, "traffic light", (250, 170, 30)),
-    (20, "traffic sign", (220, 220, 0)),
-    (21, "vegetation", (107, 142, 35)),
-    (22, "terrain", (152, 251, 152)),
-    (23, "sky", (70, 130, 180)),
-    (24, "person", (220, 20, 60)),
-    (25, "rider", (255, 0, 0)),
-    (26, "car", (0, 0, 142)),
-    (27, "truck", (0, 0, 70)),
-    (28, "bus", (0, 60, 100)),
-    (31, "train", (0, 80, 100)),
-    (32, "motorcycle", (0, 0, 230)),
-    (33, "bicycle", (119, 11, 32)),
-)
-IDS_IN_FILES, CLASS_NAMES, COLOURS = zip(*LABELS)
-COLOURS = np.array(COLOURS, "uint8")
+# The 19 of the 35 labels that are scored: id in the files, name.
+LABELS = {
+    7: "road",
+    8: "sidewalk",
+    11: "building",
+    12: "wall",
+    13: "fence",
+    17: "pole",
+    19: "traffic light",
+    20: "traffic sign",
+    21: "vegetation",
+    22: "terrain",
+    23: "sky",
+    24: "person",
+    25: "rider",
+    26: "car",
+    27: "truck",
+    28: "bus",
+    31: "train",
+    32: "motorcycle",
+    33: "bicycle",
+}
+IDS_IN_FILES, CLASS_NAMES = tuple(LABELS), tuple(LABELS.values())
+COLOURS = class_colours(CLASS_NAMES)
 TO_TRAIN_ID = np.full(256, 255, "uint8")
 TO_TRAIN_ID[list(IDS_IN_FILES)] = np.arange(len(LABELS))
 NAME = "cityscapes/semantic_segmentation"

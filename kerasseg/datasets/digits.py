@@ -9,22 +9,9 @@ from sklearn.model_selection import train_test_split
 
 from kerasseg.datasets import from_tfds
 from kerasseg.datasets.dataset import Source, seeded_split
+from kerasseg.palette import DIGITS
 
-COLOURS = np.array(
-    [
-        (31, 119, 180),
-        (255, 127, 14),
-        (44, 160, 44),
-        (214, 39, 40),
-        (148, 103, 189),
-        (140, 86, 75),
-        (227, 119, 194),
-        (127, 127, 127),
-        (188, 189, 34),
-        (23, 190, 207),
-    ],
-    "uint8",
-)
+COLOURS = np.array(DIGITS, "uint8")
 
 
 def source():

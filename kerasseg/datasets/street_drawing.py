@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerasseg.palette import class_colours
+
 
 def palette(colours):
     return np.frombuffer(bytes.fromhex(colours), "uint8").reshape(-1, 3)
@@ -16,7 +18,7 @@ def palette(colours):
 
 HEIGHT, WIDTH = 192, 256
 CLASS_NAMES = ("road", "building", "sky", "vegetation", "car", "person", "pole", "sign")
-COLOURS = palette("804080 5a5a5a 4682b4 6b8e23 0000c8 dc143c f0aa6e fadc00")
+COLOURS = class_colours(CLASS_NAMES)
 ROAD, BUILDING, SKY, VEGETATION, CAR, PERSON, POLE, SIGN = range(8)
 VOID = 255
 
