@@ -1,15 +1,17 @@
 """Encoders and decoders for images in Keras 3.
 
 Importing the package registers everything that a saved model can hold, so that
-`import kerasseg; keras.saving.load_model(path)` is all it takes. What needs TensorFlow Datasets,
-Matplotlib or scikit-learn loads on first use.
+`import kerasseg; keras.saving.load_model(path)` is all it takes. It needs Keras, NumPy and one of
+Keras's backends; what needs more is imported on first use.
 """
 
-import importlib
+from kerasseg.requirements import require, require_backend
 
-from kerasseg import initializers, layers, losses, metrics, models
-from kerasseg.inference import predict_image
-from kerasseg.version import __version__
+require_backend()
+
+from kerasseg import initializers, layers, losses, metrics, models  # noqa: E402
+from kerasseg.inference import predict_image  # noqa: E402
+from kerasseg.version import __version__  # noqa: E402
 
 LOADED_ON_FIRST_USE = ("anatomy", "chapter", "cli", "datasets", "figures", "inference", "training")
 ELSEWHERE = {
@@ -42,11 +44,11 @@ __all__ = [
 
 def __getattr__(name):
     if name in LOADED_ON_FIRST_USE:
-        return importlib.import_module(f"kerasseg.{name}")
+        return require(f"kerasseg.{name}")
     if name in ELSEWHERE:
-        return getattr(importlib.import_module(ELSEWHERE[name]), name)
+        return getattr(require(ELSEWHERE[name]), name)
     if name in EARLIER_NAMES:
-        return importlib.import_module(EARLIER_NAMES[name])
+        return require(EARLIER_NAMES[name])
     raise AttributeError(f"module 'kerasseg' has no attribute {name!r}")
 
 

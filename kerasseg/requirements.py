@@ -3,6 +3,7 @@
 import importlib
 import sys
 
+BACKENDS = ("tensorflow", "jax", "torch")
 NAMES = {
     "PIL": "Pillow",
     "matplotlib": "Matplotlib",
@@ -40,6 +41,25 @@ def require(module, extra="book"):
         if lacking in ("", "kerasseg") or package not in (lacking, "kerasseg"):
             raise  # it is installed, and lacks something itself
         raise ModuleNotFoundError(missing(lacking, extra), name=error.name) from None
+
+
+def require_backend():
+    """Imports Keras, and says what to do where the backend that it is set to is not installed.
+
+    Raises:
+        ModuleNotFoundError: If Keras or its backend is not installed.
+    """
+    try:
+        importlib.import_module("keras")
+    except ModuleNotFoundError as error:
+        if error.name not in BACKENDS:
+            raise
+        raise ModuleNotFoundError(
+            f"Keras is set to run on {error.name}, which is not installed. Install a backend, such "
+            "as pip install jax, and set the environment variable KERAS_BACKEND=jax; or torch, or "
+            "tensorflow",
+            name=error.name,
+        ) from None
 
 
 def missing(package, extra):

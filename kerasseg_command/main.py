@@ -29,8 +29,8 @@ def main(arguments=None):
             stream.reconfigure(errors="backslashreplace")
     try:
         with quiet_imports():
-            module = importlib.import_module(f"kerasseg.cli.{command}")
-        return module.run(options)
+            run = importlib.import_module("kerasseg.cli").function_of(command)
+        return run(options)
     except (ImportError, OSError, ValueError) as error:
         print("kerasseg: error:", *str(error).splitlines(), file=sys.stderr)
         return 2

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kerasseg.requirements import require
+from kerasseg.requirements import require, require_backend
 
 
 def test_an_installed_module_is_returned():
@@ -34,3 +34,12 @@ def test_where_tensorflow_has_no_wheels_the_line_says_so(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 14))
     with pytest.raises(ModuleNotFoundError, match="with Python 3.11 to 3.13"):
         require("tensorflow")
+
+
+def test_a_backend_that_is_not_installed_is_one_line(monkeypatch):
+    def lacking(name):
+        raise ModuleNotFoundError("No module named 'jax'", name="jax")
+
+    monkeypatch.setattr("importlib.import_module", lacking)
+    with pytest.raises(ModuleNotFoundError, match="set to run on jax, which is not installed. Ins"):
+        require_backend()

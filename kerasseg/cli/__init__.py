@@ -1,5 +1,11 @@
 """What the commands do; `kerasseg_command` reads their arguments."""
 
+from kerasseg.requirements import require
 from kerasseg_command import main
 
-__all__ = ["main"]
+__all__ = ["function_of", "main"]
+
+
+def function_of(command):
+    """The function `run(options)` of a command, which returns the exit code."""
+    return require(f"kerasseg.cli.{command}").run

@@ -3,6 +3,7 @@
 import numpy as np
 
 from kerasseg.losses.label_maps import check_ids
+from kerasseg.requirements import require
 
 
 def class_frequencies(labels, num_classes, ignore_class=255):
@@ -129,8 +130,7 @@ def weights_in_order(class_weights):
 
 def nearest_two_distances(ids, without):
     """From each pixel to the nearest and the second nearest object; infinite without one."""
-    from scipy.ndimage import distance_transform_edt
-
+    distance_transform_edt = require("scipy.ndimage").distance_transform_edt
     nearest, second = np.full((2, *ids.shape), np.inf)
     for object_id in set(np.unique(ids)) - set(without):
         distance = distance_transform_edt(ids != object_id)
