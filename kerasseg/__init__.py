@@ -11,7 +11,7 @@ require_backend()
 
 from kerasseg import initializers, layers, losses, metrics, models  # noqa: E402
 from kerasseg.inference import predict_image  # noqa: E402
-from kerasseg.version import __version__  # noqa: E402
+from kerasseg_command.version import __version__  # noqa: E402
 
 LOADED_ON_FIRST_USE = ("anatomy", "chapter", "cli", "datasets", "figures", "inference", "training")
 ELSEWHERE = {

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 from kerasseg.tables import table
 from kerasseg.training.files import write_text_whole
+from kerasseg_command.arguments import positive_integer
 
 OPTIONS = {
     "dataset": "name of the data, as in kerasseg.datasets.load",
@@ -36,13 +37,6 @@ OPTIONS = {
     "seed": "of weights, shuffling and augmentation",
     "output": "folder for figures, claims and the model",
 }
-
-
-def positive_integer(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1. Received: {text}")
-    return number
 
 
 # These take whole numbers from 1 on; every other setting the type of its default.
@@ -76,8 +70,19 @@ class Chapter:
     Example:
 
     >>> chapter = Chapter("ch00_example", "Sums", quick={"epochs": 1}, full={}, epochs=20)
+    Sums
+    ====
+          output: ...ch00_example
+          epochs: 20
+           quick: False
+            full: False
     >>> chapter.exact("1 + 1", measured=1 + 1, expected=2, source="arithmetic")
     >>> chapter.finish()
+    <BLANKLINE>
+           claim  expected  measured
+    holds  1 + 1  2         2
+    <BLANKLINE>
+    Figures, claims and models are in ...ch00_example/; results.md shows them.
     """
 
     def __init__(self, name, title, *, quick, full, choices=None, **settings):

@@ -3,15 +3,13 @@
 import argparse
 import difflib
 import importlib
-import importlib.util
 import inspect
 import re
-import runpy
 import sys
-from pathlib import Path
 
 from kerasseg_command import chapters, check, evaluate, export, predict, train
 from kerasseg_command.quiet import quiet_imports
+from kerasseg_command.version import __version__
 
 COMMANDS = (chapters, check, train, evaluate, predict, export)
 
@@ -46,7 +44,7 @@ def parse(arguments):
         epilog="example:\n  kerasseg check data/camvid\n\n`kerasseg COMMAND --help` says more.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version and exit")
+    parser.add_argument("--version", action="version", version=f"kerasseg {__version__}")
     commands = parser.add_subparsers(metavar="command", dest="command", required=True)
     for command in COMMANDS:
         description = inspect.getdoc(command)
@@ -71,13 +69,3 @@ class Parser(argparse.ArgumentParser):
                 message += f". Did you mean {close}?"
         end = "" if message.endswith("?") else "."
         self.exit(2, f"{self.prog}: error: {message}{end} `{self.prog} --help` shows an example.\n")
-
-
-class ShowVersion(argparse.Action):
-    """Prints the version of `kerasseg`, read without importing it."""
-
-    def __call__(self, parser, *_):
-        package = Path(importlib.util.find_spec("kerasseg").origin)
-        version = runpy.run_path(package.with_name("version.py"))["__version__"]
-        print(f"kerasseg {version}")
-        parser.exit()

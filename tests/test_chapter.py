@@ -86,7 +86,7 @@ def test_in_a_folder_without_write_access_the_output_goes_to_the_cache(
 def test_none_at_all_are_refused(make, capsys, words):
     with pytest.raises(SystemExit):
         make(*words.split(), seeds=2)
-    assert "must be at least 1. Received: 0" in capsys.readouterr().err
+    assert "expected a whole number of at least 1. Received: 0" in capsys.readouterr().err
 
 
 def test_a_measurement_that_is_no_number_is_null_in_the_file(make, tmp_path):

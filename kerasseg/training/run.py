@@ -19,7 +19,7 @@ import keras
 from kerasseg.training.files import as_json, one_line, write_json_whole, write_whole
 from kerasseg.training.run_folder import CHECKPOINTS, lock_folder, read_run, remove_run, same_file
 from kerasseg.training.seeds import seeded_layers
-from kerasseg.version import __version__
+from kerasseg_command.version import __version__
 
 __all__ = ["Run"]
 
