@@ -223,12 +223,12 @@ class Dataset:
     def _finish(self, numbers, pairs, training):
         images, targets = self._to_model_input(*pairs)
         if self.corruption:
-            corrupt = self._corrupt_anew if training else self._corrupt_alike
-            images = tf.ensure_shape(corrupt(images, numbers), images.shape)
+            if training:
+                corrupted = self.corruption(images, seed_for(CORRUPT, self.seed, numbers[0]))
+            else:
+                corrupted = self._corrupt_alike(images, numbers)
+            images = tf.ensure_shape(corrupted, images.shape)
         return images, targets
-
-    def _corrupt_anew(self, images, numbers):
-        return self.corruption(images, seed_for(CORRUPT, self.seed, numbers[0]))
 
     def _corrupt_alike(self, images, numbers):
         """Every image by a seed of its own, which neither the epoch nor the batch changes."""

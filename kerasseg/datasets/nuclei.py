@@ -5,6 +5,7 @@ Broad Bioimage Benchmark Collection, BBBC038, CC0: https://bbbc.broadinstitute.o
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -64,36 +65,20 @@ def source(*, data_dir=None):
             f"Received: {len(pairs)} images"
         )
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        labels = list(pool.map(lambda pair: count_nuclei(*pair), pairs))
+        counted = list(pool.map(size_and_pixels, pairs))
     rest, test = every_fifth(range(len(pairs)))
     train, validation = every_fifth(rest)
-    sizes = {size for size, _ in labels}
-    size = sizes.pop() if len(sizes) == 1 else (None, None)
-
-    def read(record):
-        image, instances = tf.numpy_function(
-            lambda *paths: read_pair(*map(os.fsdecode, paths)),
-            (record["image"], record["masks"]),
-            (tf.uint8, tf.int32),
-        )
-        instances = tf.ensure_shape(instances, size)
-        label = tf.cast(instances > 0, tf.uint8)
-        return {
-            "image": tf.ensure_shape(image, (*size, 3)),
-            "label": label,
-            "instances": instances,
-        }
-
     splits = {"train": train, "validation": validation, "test": test}
+    sizes = {size for size, _ in counted}
     return Source(
         splits={split: records([pairs[i] for i in chosen]) for split, chosen in splits.items()},
-        read=read,
+        read=partial(read, size=sizes.pop() if len(sizes) == 1 else (None, None)),
         targets=("label", "instances", "image"),
         class_names=CLASS_NAMES,
         colours=COLOURS,
         ignore_class=VOID,
         augmentable=True,
-        class_pixels=np.array([labels[i][1] for i in train]),
+        class_pixels=np.array([counted[i][1] for i in train]),
     )
 
 
@@ -106,7 +91,11 @@ def find(path):
     if (path / "images").is_dir() and (path / "instances").is_dir():
         return merged_pairs(path / "images", path / "instances")
     inside = folders_in(path)
-    holders = [folder for folder in (path, *inside) if any(map(holds_masks, folders_in(folder)))]
+    holders = [
+        folder
+        for folder in (path, *inside)
+        if any((p / "images").is_dir() and (p / "masks").is_dir() for p in folders_in(folder))
+    ]
     if len(holders) != 1:
         there = [folder.name for folder in inside][:12] if path.is_dir() else "no such folder"
         raise FileNotFoundError(f"No nuclei in {path}. Expected {LAYOUTS}. Received: {there}")
@@ -129,10 +118,6 @@ def folders_in(path):
     if not path.is_dir():
         return []
     return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
-
-
-def holds_masks(path):
-    return (path / "images").is_dir() and (path / "masks").is_dir()
 
 
 def merged_pairs(*folders):
@@ -166,11 +151,26 @@ def records(pairs):
     )
 
 
-def count_nuclei(image_path, masks_path):
-    """The size of a pair, (height, width), and its pixels of background and nuclei."""
-    _, instances = read_pair(image_path, masks_path)
+def size_and_pixels(pair):
+    """(height, width) of a pair, and how many of its pixels are background and nuclei."""
+    _, instances = read_pair(*pair)
     nuclei = np.count_nonzero(instances)
     return instances.shape, (instances.size - nuclei, nuclei)
+
+
+def read(record, size):
+    """{"image", "label", "instances"} of one record, inside a `tf.data` pipeline."""
+    image, instances = tf.numpy_function(
+        lambda *paths: read_pair(*map(os.fsdecode, paths)),
+        (record["image"], record["masks"]),
+        (tf.uint8, tf.int32),
+    )
+    instances = tf.ensure_shape(instances, size)
+    return {
+        "image": tf.ensure_shape(image, (*size, 3)),
+        "label": tf.cast(instances > 0, tf.uint8),
+        "instances": instances,
+    }
 
 
 def read_pair(image_path, masks_path):

@@ -1,4 +1,4 @@
-"""Drawing a street: picture, label map, instances and depth, by NumPy alone.
+"""Drawing a street: image, label map, instances and depth, with NumPy alone.
 
 A scene is made of planes: walls that face the camera, walls along the street, and the ground.
 Objects are drawn on them in metres; the camera projects them, a depth buffer decides what is in
@@ -39,7 +39,7 @@ GLOW = (2.0, 1.6, 0.9)  # brighter than white, so that it shines at dusk
 
 
 class Light(NamedTuple):
-    """Where the sun stands (-1 left, 1 right), the colours it gives, and how far one sees."""
+    """Where the sun is (-1 left, 1 right), its colours, and how far one sees."""
 
     sun: float
     tint: tuple
@@ -106,7 +106,7 @@ def noise_tile(rng):
 
 
 class Plane(NamedTuple):
-    """A window of the picture and the place (u, v), in metres, that each of its pixels shows."""
+    """A window of the image and the place (u, v), in metres, that each of its pixels shows."""
 
     canvas: "Canvas"
     window: tuple
@@ -148,7 +148,7 @@ class Plane(NamedTuple):
 
 
 class Canvas:
-    """The picture so far, the camera that sees it, the light on it and the brush in hand."""
+    """The image so far, the camera that sees it, the light on it and the current brush."""
 
     def __init__(self, rng, height, width):
         self.rng = rng
@@ -184,7 +184,7 @@ class Canvas:
         return (slice(*rows), slice(*columns)), right / self.focal, down / self.focal
 
     def facing(self, x, z, half_width, height):
-        """A wall parallel to the picture: u metres right of x, v metres above the ground."""
+        """A wall parallel to the image plane: u metres right of x, v metres above the ground."""
         window, right, down = self.pixels((x - half_width, x + half_width), (0, height), (z,))
         depth = np.full((1, 1), z, "float32")
         return Plane(self, window, right * z - x, CAMERA_HEIGHT - down * z, depth)
@@ -209,12 +209,6 @@ class Canvas:
     def sunlit(self, x):
         """How bright a wall beside the street at x is."""
         return 1.0 - 0.3 * self.light.sun * side_of(x)
-
-
-def plan_street(rng):
-    walk, kerbs = between(rng, 2.2, 4.5), pick(rng, ((3.9, -7.2), (-3.9, 7.2)))
-    fronts = tuple(kerb + walk * side_of(kerb) for kerb in kerbs)
-    return Street(kerbs, fronts, rng.random(), between(rng, 60, 150))
 
 
 def paint_sky(canvas):
@@ -254,7 +248,7 @@ def paint_ground(canvas, street):
 
 
 def paint_backdrop(canvas, street):
-    """What closes the street: far houses or trees with an uneven skyline."""
+    """The end of the street: far houses or trees with an uneven skyline."""
     rng, built = canvas.rng, canvas.rng.random() < street.town
     canvas.begin(BUILDING if built else VEGETATION)
     plane = canvas.facing(0.0, street.end, 400.0, 30.0)
@@ -499,7 +493,7 @@ def void_band(label, instances, depth):
 
 
 def renumber(instances, count):
-    """Ids 1 … n of the instances that are still to be seen."""
+    """Ids 1 … n of the instances that are still visible."""
     present = np.zeros(count + 1, "uint16")
     present[instances] = 1
     present[0] = 0
@@ -510,19 +504,28 @@ def draw_scene(seed, height=HEIGHT, width=WIDTH):
     """Draw one street.
 
     All numbers come from `seed` by additions, multiplications, divisions and comparisons (no
-    sine, exponential or normal distribution), so that a seed is the same picture everywhere.
+    sine, exponential or normal distribution), so that a seed gives the same image everywhere.
 
     Args:
-        seed: an integer or a tuple of integers, for `numpy.random.default_rng`.
-        height, width: size of the picture.
+        seed: An integer or a tuple of integers, for `numpy.random.default_rng`.
+        height, width: Size of the image in pixels.
 
     Returns:
         A dictionary of `image` (height, width, 3) uint8 and, (height, width), `label` uint8
         (void: 255), `instances` uint16 (1 … n for cars, persons, poles and signs, else 0) and
         `depth` float32 in metres.
+
+    Example:
+
+    >>> scene = draw_scene(0, height=30, width=40)
+    >>> scene["image"].shape, scene["label"].shape, scene["depth"].dtype
+    ((30, 40, 3), (30, 40), dtype('float32'))
     """
-    canvas = Canvas(np.random.default_rng(seed), height, width)
-    street = plan_street(canvas.rng)
+    rng = np.random.default_rng(seed)
+    canvas = Canvas(rng, height, width)
+    walk, kerbs = between(rng, 2.2, 4.5), pick(rng, ((3.9, -7.2), (-3.9, 7.2)))
+    fronts = tuple(kerb + walk * side_of(kerb) for kerb in kerbs)
+    street = Street(kerbs, fronts, rng.random(), between(rng, 60, 150))
     paint_sky(canvas)
     paint_ground(canvas, street)
     paint_backdrop(canvas, street)
