@@ -18,3 +18,14 @@ def blocks(rng, classes=5, shape=(3, 3, 4), size=(7, 6)):
     guess = np.roll(guess, 1, axis=2)
     truth[:, 2:4, 3:] = 255
     return truth, np.eye(classes, dtype="float32")[guess]
+
+
+def random_masks(rng, labels=1, shape=(3, 7, 11), void=0.2):
+    """Masks of 0, 1 and void for each label, and a logit for each."""
+    truth = rng.integers(0, 2, (*shape, labels))
+    truth[rng.uniform(size=truth.shape) < void] = 255
+    return truth, rng.normal(size=truth.shape).astype("float32")
+
+
+def sigmoid(logits):
+    return 1 / (1 + np.exp(-logits))

@@ -60,6 +60,38 @@ def tversky(truth, logits, alpha, beta, class_weights, ignore_class, sample_weig
     return np.mean(counted) * total / weight if weight else 0.0
 
 
+def binary_cross_entropy(truth, probabilities, class_weights, ignore_class, sample_weight=None):
+    """Weighted mean of -log p or -log (1 - p) over the pixels that are not void."""
+    total = weight = 0.0
+    sample_weight = np.ones(truth.shape) if sample_weight is None else sample_weight
+    for t, p, w in zip(
+        truth.ravel(), probabilities.ravel().astype("float64"), sample_weight.ravel()
+    ):
+        if t != ignore_class:
+            total -= w * class_weights[t] * np.log(p if t == 1 else 1 - p)
+            weight += class_weights[t]
+    return total / weight
+
+
+def binary_tversky(truth, probabilities, alpha, beta, class_weights, ignore_class):
+    """One less the Tversky index of the foreground and of the background, each if it is present."""
+    counted = [
+        (t, p)
+        for t, p in zip(truth.ravel(), probabilities.ravel().astype("float64"))
+        if t != ignore_class
+    ]
+    total = weight = 0.0
+    for c in (0, 1):
+        own = [p if c == 1 else 1 - p for t, p in counted if t == c]
+        other = [p if c == 1 else 1 - p for t, p in counted if t != c]
+        if own:
+            hit = sum(own)
+            index = hit / (hit + alpha * sum(other) + beta * (len(own) - hit))
+            total += class_weights[c] * (1 - index)
+            weight += class_weights[c]
+    return total / weight if weight else 0.0
+
+
 def mean_of_scored_images(losses, truths, class_weights, ignore_class):
     """The mean of the losses over the images that have a pixel to score, whatever it weighs."""
     scored = []

@@ -118,8 +118,8 @@ class Tversky(LabelMapLoss):
         index = ops.divide_no_nan(hit, hit + prices)
 
         # Read off the truth, not off the predictions: those of NaN must give NaN.
-        class_weights = 1.0 if self.multi_label else self._weight_of_each(num_classes)
-        class_weights = ops.where(true > 0, class_weights, 0.0)
+        present = ops.cast(true > 0, true.dtype)
+        class_weights = present * (1 if self.multi_label else self._weight_of_each(num_classes))
         total = ops.sum(class_weights, axis=-1)
         losses = ops.divide_no_nan(ops.sum(class_weights * (1 - index), axis=-1), total)
         losses = ops.where(ops.all(ops.cast(legal, "bool"), pixels), losses, np.nan)

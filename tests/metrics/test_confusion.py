@@ -1,4 +1,4 @@
-"""Scores agree with a slow confusion matrix and with scikit-learn, and void is no class."""
+"""What all scores of label maps share: one matrix over the set, void, errors, compiled code."""
 
 import json
 import subprocess
@@ -7,9 +7,9 @@ import sys
 import keras
 import numpy as np
 import pytest
-import sklearn.metrics
 from keras import ops
 
+from kerasseg import metrics
 from kerasseg.losses import CrossEntropy, CrossEntropyDice, Dice, Tversky
 from kerasseg.metrics import (
     PSNR,
@@ -19,99 +19,16 @@ from kerasseg.metrics import (
     MeanAccuracy,
     MeanIoU,
     PixelAccuracy,
+    confusion,
 )
 from tests import reference
 from tests.conftest import environment
-from tests.maps import blocks, random_maps
-
-SCORES = [MeanIoU, FrequencyWeightedIoU, PixelAccuracy, MeanAccuracy, BoundaryIoU]
-each = pytest.mark.parametrize("kind", SCORES)
-
-
-def scored(truth, scores, kind=MeanIoU, sample_weight=None, **arguments):
-    metric = kind(scores.shape[-1], **arguments)
-    metric.update_state(truth, scores, sample_weight)
-    return metric
+from tests.maps import blocks, random_maps, random_masks, sigmoid
+from tests.metrics.cases import SCORES, each, scored
 
 
 def no_loss(truth, scores):
     return 0 * ops.mean(scores, axis=-1)
-
-
-def test_mean_iou_agrees_with_a_slow_confusion_matrix(rng):
-    for _ in range(5):
-        truth, scores = random_maps(rng)
-        metric = scored(truth, scores)
-        matrix = reference.confusion_matrix(truth, scores.argmax(-1), 5, 255)
-        np.testing.assert_array_equal(ops.convert_to_numpy(metric.confusion_matrix), matrix)
-        iou = reference.iou(matrix)
-        np.testing.assert_allclose(metric.per_class(), iou, rtol=1e-6)
-        np.testing.assert_allclose(float(metric.result()), np.nanmean(iou), rtol=1e-6)
-
-
-def test_scores_agree_with_those_of_the_fcn_paper_and_with_scikit_learn(rng):
-    truth, scores = random_maps(rng)
-    truth[truth == 3] = 2  # predicted, never true
-    scores[..., 4] = -9
-    truth[truth == 4] = 0  # neither
-    n = reference.confusion_matrix(truth, scores.argmax(-1), 5, 255)
-    known = truth != 255
-    pair = truth[known], scores.argmax(-1)[known]
-    np.testing.assert_array_equal(n, sklearn.metrics.confusion_matrix(*pair, labels=range(5)))
-    t, iou = n.sum(1), reference.iou(n)
-    expected = {
-        MeanIoU: np.nanmean(iou),
-        FrequencyWeightedIoU: np.nansum(t * iou) / t.sum(),
-        PixelAccuracy: np.trace(n) / t.sum(),
-        MeanAccuracy: np.mean(np.diag(n)[t > 0] / t[t > 0]),
-    }
-    true_labels = np.unique(pair[0])
-    from_sklearn = {
-        MeanIoU: sklearn.metrics.jaccard_score(*pair, average="macro"),
-        FrequencyWeightedIoU: sklearn.metrics.jaccard_score(*pair, average="weighted"),
-        PixelAccuracy: sklearn.metrics.accuracy_score(*pair),
-        MeanAccuracy: sklearn.metrics.recall_score(*pair, average="macro", labels=true_labels),
-    }
-    for kind in expected:
-        result = float(scored(truth, scores, kind).result())
-        assert result == pytest.approx(expected[kind], abs=1e-6)
-        assert result == pytest.approx(from_sklearn[kind], abs=1e-6)
-    accuracy = np.where(t > 0, np.diag(n) / np.maximum(t, 1), np.nan)
-    for kind, expected in ((FrequencyWeightedIoU, iou), (MeanAccuracy, accuracy)):
-        np.testing.assert_allclose(scored(truth, scores, kind).per_class(), expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("ratio", [0.01, 0.07, 0.2, 1.0])
-def test_boundary_iou_agrees_with_erosions_of_each_class(rng, ratio):
-    for truth, scores in (blocks(rng), random_maps(rng)):
-        metric = scored(truth, scores, BoundaryIoU, dilation_ratio=ratio)
-        expected = reference.boundary_iou(truth, scores.argmax(-1), 5, 255, ratio)
-        np.testing.assert_allclose(metric.per_class(), expected, rtol=1e-6)
-        assert float(metric.result()) == pytest.approx(np.nanmean(expected), abs=1e-6)
-
-
-def test_boundary_iou_of_a_shifted_square_is_that_of_its_frame():
-    truth = np.zeros((1, 30, 40), "int32")  # a diagonal of 50, so the bands are one pixel wide
-    truth[:, 10:20, 10:20] = 1
-    metric = scored(truth, np.eye(2, dtype="float32")[np.roll(truth, 1, axis=2)], BoundaryIoU)
-    assert metric.per_class()[1] == pytest.approx(18 / (36 + 36 - 18))
-    whole = scored(truth, np.eye(2, dtype="float32")[np.roll(truth, 1, axis=2)])
-    assert whole.per_class()[1] == pytest.approx(90 / 110), "the plain IoU hardly sees the shift"
-
-
-def test_boundary_iou_of_a_map_without_contours_is_that_of_the_images_edge():
-    truth = np.zeros((1, 30, 40), "int32")
-    wrong = truth.copy()
-    wrong[:, 5:25, 5:35] = 1
-    metric = scored(truth, np.eye(2, dtype="float32")[wrong], BoundaryIoU)
-    edge, hole = 2 * (30 + 38), 2 * (22 + 30)
-    np.testing.assert_allclose(metric.per_class(), [edge / (edge + hole), 0], rtol=1e-6)
-
-
-@pytest.mark.parametrize("ratio", [0, -0.1, 1.1, np.nan])
-def test_band_widths_that_cannot_be_are_refused(ratio):
-    with pytest.raises(ValueError, match="`dilation_ratio` must be a share of the diagonal"):
-        BoundaryIoU(2, dilation_ratio=ratio)
 
 
 @each
@@ -144,19 +61,6 @@ def test_predictions_on_void_pixels_change_nothing(rng, kind):
         other = np.where((truth == 255)[..., None], noise, scores)
         expected = float(scored(truth, scores, kind).result())
         assert float(scored(truth, other, kind).result()) == expected
-
-
-def test_a_class_in_neither_truth_nor_prediction_does_not_count():
-    truth = np.array([[[0, 0, 2, 255]]])
-    metric = scored(truth, np.eye(4, dtype="float32")[np.array([[[0, 0, 2, 2]]])])
-    assert float(metric.result()) == 1.0
-    np.testing.assert_array_equal(metric.per_class(), [1, np.nan, 1, np.nan])
-
-
-def test_a_class_predicted_but_never_true_counts_as_zero():
-    metric = scored(np.array([[[0, 0]]]), np.eye(2, dtype="float32")[np.array([[[0, 1]]])])
-    np.testing.assert_array_equal(metric.per_class(), [0.5, 0.0])
-    assert float(metric.result()) == 0.25
 
 
 @each
@@ -376,11 +280,207 @@ def registered_names(config):
     return []
 
 
+def masks_and_logits(rng, labels, **arguments):
+    truth, logits = random_masks(rng, labels, **arguments)
+    truth[truth == 1] *= rng.uniform(size=(truth == 1).sum()) < 0.7  # fewer ones than zeros
+    return truth, logits
+
+
+@each
+def test_one_channel_scores_as_two_do_and_probabilities_as_their_logits(rng, kind):
+    truth, logits = masks_and_logits(rng, 1)
+    weights = rng.uniform(size=truth.shape[:3])
+    expected = scored(truth, np.concatenate([0 * logits, logits], -1), kind, weights)
+    for scores, settings in (
+        (logits, {}),
+        (logits.astype("float16"), {}),
+        (sigmoid(logits), {"from_logits": False}),
+    ):
+        metric = kind(2, **settings)
+        metric.update_state(truth, scores, weights)
+        assert float(metric.result()) == pytest.approx(float(expected.result()), rel=1e-6)
+        np.testing.assert_allclose(metric.per_class(), expected.per_class(), rtol=1e-6)
+        first = kind(2, axis=1, **settings)
+        first.update_state(truth[..., 0], np.moveaxis(scores, -1, 1), weights)
+        assert float(first.result()) == pytest.approx(float(expected.result()), rel=1e-6)
+
+
+def test_multi_label_scores_agree_with_loops_over_the_pixels_of_each_label(rng):
+    truth, logits = masks_and_logits(rng, 4)
+    truth[..., 3] = 255
+    iou, found, right, true, decided = np.zeros((5, 3))
+    for label in range(3):
+        pairs = [(t, z > 0) for t, z in zip(truth[..., label].ravel(), logits[..., label].ravel())]
+        pairs = [(t, p) for t, p in pairs if t != 255]
+        hit = sum(t == 1 and p for t, p in pairs)
+        true[label], decided[label] = sum(t == 1 for t, p in pairs), len(pairs)
+        iou[label] = hit / sum(t == 1 or p for t, p in pairs)
+        found[label], right[label] = hit / true[label], sum(t == p for t, p in pairs)
+    expected = {
+        MeanIoU: (iou.mean(), iou),
+        FrequencyWeightedIoU: (np.average(iou, weights=true), iou),
+        MeanAccuracy: (found.mean(), found),
+        PixelAccuracy: (right.sum() / decided.sum(), right / decided),
+    }
+    for kind, (mean, of_labels) in expected.items():
+        for scores, from_logits in ((logits, True), (sigmoid(logits), False)):
+            metric = kind(4, from_logits=from_logits, multi_label=True)
+            metric.update_state(truth[:1], scores[:1])
+            metric.update_state(truth[1:], scores[1:])
+            assert float(metric.result()) == pytest.approx(mean, rel=1e-6)
+            np.testing.assert_allclose(metric.per_class(), [*of_labels, np.nan], rtol=1e-6)
+
+
+@each
+def test_labels_score_as_the_foreground_of_binary_maps_by_themselves(rng, kind):
+    truth, logits = masks_and_logits(rng, 3, shape=(2, 20, 30))
+    first = kind(3, axis=1, multi_label=True)
+    first.update_state(*(np.moveaxis(x, -1, 1) for x in (truth, logits)))
+    whole = kind(3, multi_label=True)
+    whole.update_state(truth, logits)
+    np.testing.assert_array_equal(first.per_class(), whole.per_class())
+    if kind is not PixelAccuracy:  # of a binary map it is that of both classes
+        alone = [scored(truth[..., i], logits[..., i, None], kind, num_classes=2) for i in range(3)]
+        expected = [metric.per_class()[1] for metric in alone]
+        np.testing.assert_allclose(whole.per_class(), expected, rtol=1e-6)
+    assert whole.confusion_matrix.shape[0] == 3
+
+
+@each
+def test_labels_of_nan_or_of_wrong_ids_have_no_score(rng, kind):
+    truth, logits = masks_and_logits(rng, 3)
+    truth[0, 0, 0] = [0, 255, 1]
+    for label, is_nan in ((0, True), (1, False)):
+        diverged = logits.copy()
+        diverged[0, 0, 0, label] = np.nan
+        metric = kind(3, multi_label=True)
+        metric.update_state(truth, diverged)
+        assert np.isnan(float(metric.result())) == is_nan
+    truth[0, 0, 0, 2] = 2
+    with pytest.raises(ValueError, match="ids 0 to 1, or 255 for void. Received: id=2"):
+        metric.update_state(truth, logits)
+
+
+def test_channels_that_do_not_fit_are_refused_with_the_remedy(rng):
+    truth, scores = random_maps(rng)
+    with pytest.raises(ValueError, match=r"\(3, 5, 7, 11\). Pass axis=1."):
+        MeanIoU(5).update_state(truth, np.moveaxis(scores, -1, 1))
+    with pytest.raises(ValueError, match="One channel is a binary model: pass num_classes=2."):
+        MeanIoU(5).update_state(truth, scores[..., :1])
+    for wrong in (1, 0, 2.0, "2"):
+        with pytest.raises(ValueError, match="at least 2. Received.*one channel has 2 classes"):
+            MeanIoU(wrong)
+    MeanIoU(np.int64(1), multi_label=True)
+
+
+def test_score_reads_a_matrix_of_any_kind_as_the_metrics_do(rng):
+    truth, scores = random_maps(rng)
+    matrix = reference.confusion_matrix(truth, scores.argmax(-1), 5, 255).astype("int64")
+    matrix[:, 1] = matrix[1] = 0
+    measures = {
+        confusion.iou: MeanIoU,
+        confusion.frequency_weighted_iou: FrequencyWeightedIoU,
+        confusion.pixel_accuracy: PixelAccuracy,
+        confusion.class_accuracy: MeanAccuracy,
+    }
+    for measure, kind in measures.items():
+        metric = kind(5, ignore_class=3)
+        metric.confusion_matrix.assign(matrix.astype("float32"))
+        for given in (matrix, matrix.tolist(), ops.cast(matrix, "float32")):
+            mean, per_class = confusion.score(given, measure, ignore_class=3)
+            assert float(mean) == float(metric.result())
+            np.testing.assert_array_equal(ops.convert_to_numpy(per_class), metric.per_class())
+        assert np.isnan(metric.per_class()[[1, 3]]).all()
+
+
+def test_count_gives_what_update_state_adds(rng):
+    truth, scores = random_maps(rng)
+    metric = scored(truth[:2], scores[:2])
+    before = ops.convert_to_numpy(metric.confusion_matrix)
+    counts = ops.convert_to_numpy(metric.count(truth[2:], scores[2:]))
+    metric.update_state(truth[2:], scores[2:])
+    np.testing.assert_array_equal(ops.convert_to_numpy(metric.confusion_matrix), before + counts)
+
+
+@pytest.mark.parametrize("floatx", ["float16", "float64"])
+@each
+def test_any_float_type_may_be_the_default(rng, kind, floatx):
+    truth, scores = random_maps(rng)
+    masks, logits = masks_and_logits(rng, 3)
+
+    def results():
+        several = kind(3, multi_label=True)
+        several.update_state(masks, logits, np.ones(3))
+        return [float(scored(truth, scores, kind, np.ones(3)).result()), float(several.result())]
+
+    expected = results()
+    keras.config.set_floatx(floatx)
+    try:
+        assert results() == pytest.approx(expected, rel=1e-5)
+    finally:
+        keras.config.set_floatx("float32")
+
+
+class Scripted(keras.callbacks.Callback):
+    """Writes scores into the logs, in front of the callbacks that watch them."""
+
+    def __init__(self, name, values):
+        super().__init__()
+        self.name, self.values = name, values
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs[self.name] = self.values[epoch]
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [*(kind(3) for kind in SCORES), PSNR(), SSIM()],
+    ids=lambda metric: metric.name,
+)
+def test_callbacks_in_auto_mode_take_more_for_better(metric, tmp_path):
+    name = f"val_{metric.name}"
+    model = keras.Sequential([keras.Input((12, 12, 3)), keras.layers.Conv2D(3, 1)])
+    truth = np.zeros((2, 12, 12, 3) if metric.name in ("psnr", "ssim") else (2, 12, 12), "float32")
+    model.compile("sgd", "mse" if truth.ndim == 4 else CrossEntropy(), metrics=[metric])
+    data = np.zeros((2, 12, 12, 3), "float32"), truth
+    stopping = keras.callbacks.EarlyStopping(name, patience=2)
+    saving = keras.callbacks.ModelCheckpoint(
+        tmp_path / "best.weights.h5", name, save_best_only=True, save_weights_only=True
+    )
+    slower = keras.callbacks.ReduceLROnPlateau(name, factor=0.5, patience=1)
+    scripted = Scripted(name, [0.1, 0.5, 0.4, 0.3, 0.9])
+    model.fit(
+        *data,
+        validation_data=data,
+        epochs=5,
+        verbose=0,
+        callbacks=[scripted, stopping, saving, slower],
+    )
+    assert (stopping.stopped_epoch, stopping.best_epoch) == (3, 1)
+    assert saving.best == slower.best == 0.5
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.01 / 4)
+
+
+def test_numpy_integers_are_accepted_and_saved():
+    metric = MeanIoU(np.int64(3), np.uint8(255), np.int32(-1))
+    json.dumps(metric.get_config())
+
+
+def test_a_configuration_written_before_probabilities_still_loads():
+    config = BoundaryIoU(3).get_config()
+    del config["from_logits"], config["multi_label"]
+    assert BoundaryIoU.from_config(config).get_config() == BoundaryIoU(3).get_config()
+
+
+def test_the_package_shows_its_public_names():
+    assert sorted(dir(metrics)) == sorted(metrics.__all__)
+
+
 @pytest.mark.parametrize(
     "metric",
     [
-        *(kind(3, ignore_class=None, axis=1, name="m") for kind in SCORES[:4]),
-        BoundaryIoU(3, np.int64(2), dilation_ratio=0.1, axis=1, name="m"),
+        *(kind(3, None, axis=1, name="m", from_logits=False) for kind in SCORES[:4]),
+        BoundaryIoU(3, np.int64(2), 0.1, axis=1, name="m", from_logits=False, multi_label=True),
         PSNR(255, name="m"),
         SSIM(255, data_format="channels_first", name="m"),
     ],
