@@ -360,10 +360,30 @@ def unit_range(images):
 
 
 def tinted(labels, void, colours):
-    """Label maps (count, height, width) as colours in [0, 1], with diagonal stripes for void."""
+    """Label maps as colours in [0, 1], (count, height, width, 3), with diagonal stripes for void.
+
+    `labels` and `void` are (count, height, width); of a multi-label map (count, height, width,
+    labels), which shows the mean of the colours of the labels that apply, and black if none does.
+    """
+    if labels.ndim == 4:
+        return tinted_labels(labels, void, colours)
     rows, columns = np.indices(labels.shape[1:])
     stripes = np.where((rows + columns) // 4 % 2, 0.8, 0.1)[..., None]
     return np.where(void[..., None], stripes, paint(labels, colours))
+
+
+def tinted_labels(labels, void, colours):
+    """`tinted` of multi-label maps; stripes where a label is void."""
+    stripes = tinted(np.zeros(labels.shape[:-1], int), np.ones(labels.shape[:-1], bool), colours)
+    tint = mean_colour(labels == 1, colours, 0.0)
+    return np.where(void.any(axis=-1)[..., None], stripes, tint)
+
+
+def mean_colour(masks, colours, otherwise):
+    """The mean colour, in [0, 1], of the labels that apply to each pixel of (…, labels)."""
+    count = masks.sum(axis=-1, keepdims=True, dtype="float32")
+    tint = masks.astype("float32") @ (np.asarray(colours, "float32") / 255)
+    return np.where(count > 0, tint / np.maximum(count, 1), otherwise)
 
 
 def class_legend(figure, names, colours, void=None):

@@ -72,26 +72,46 @@ def predict_image(
         raise ValueError(f"`overlap` must be from 0 to 0.9. Received: overlap={overlap}")
     if output not in OUTPUTS:
         raise ValueError(f"`output` must be one of {OUTPUTS}. Received: output={output!r}")
-    first = input_format(model) == "channels_first"
-    image = check_image(image, fixed_shape(model, first)[2])
-    rows, columns = tilings(model, image.shape[:2], fixed_shape(model, first)[:2], tile, overlap)
-    meaning = output_of(model, None if output == "raw" else "auto")
+    *fixed, channels = fixed_shape(model)
+    image = check_image(image, channels)
+    rows, columns = tilings(model, image.shape[:2], tuple(fixed), tile, overlap)
+    predict, meaning = predictor(model, activation=None if output == "raw" else "auto")
 
     def answer(tiles):
-        predicted = predict_batch(model, np.moveaxis(tiles, -1, 1) if first else tiles, meaning)
-        predicted = np.moveaxis(predicted, meaning.axis, -1)
-        return predicted if output == "raw" else to_probabilities(predicted, by_pixel)
+        predicted = predict(tiles)
+        return predicted if output == "raw" else to_probabilities(predicted, meaning)
 
-    by_pixel = meaning._replace(axis=-1)
     result = None
     for top, bottom, band in blended_bands(image, rows, columns, answer, flip, batch_size):
         if output == "classes":
-            band = to_classes(band, by_pixel)
+            band = to_classes(band, meaning)
             band = band.astype("uint8" if meaning.num_classes <= 256 else "int32")
         if result is None:
             result = np.empty((*image.shape[:2], *band.shape[2:]), band.dtype)
         result[top:bottom] = band
     return result
+
+
+def predictor(model, multi_label=None, activation="auto"):
+    """A model as a function of batches of images, whatever its data format and its outputs.
+
+    Args:
+        model: A built `keras.Model` of one input.
+        multi_label, activation: What is known of the output, as in `output_of`.
+
+    Returns:
+        `(predict, meaning)`. `predict(images)` takes NumPy images (batch, height, width, channels)
+        and returns the main output, not yet activated, (batch, height, width, channels) too;
+        `meaning` is what `output_of` says of it, with the classes on the last axis.
+    """
+    meaning = output_of(model, activation, multi_label)
+    first = input_format(model) == "channels_first"
+
+    def predict(images):
+        predicted = predict_batch(model, np.moveaxis(images, -1, 1) if first else images, meaning)
+        return np.moveaxis(predicted, meaning.axis, -1)
+
+    return predict, meaning._replace(axis=-1)
 
 
 def predict_batch(model, images, meaning):
@@ -108,8 +128,8 @@ def predict_batch(model, images, meaning):
     predicted = np.asarray(main_output(model.predict_on_batch(images), meaning))
     if np.isnan(predicted).any():
         raise ValueError(
-            f"The output of a model must be numbers. Received: NaN from model={model.name}: its "
-            "training has diverged, or its weights are damaged. Take an earlier checkpoint."
+            f"The output of a model must be numbers. Received: those of model={model.name} hold "
+            "NaN: its training has diverged, or its weights are damaged. Load an older file of it."
         )
     return predicted
 
@@ -259,7 +279,7 @@ def cut(image, y, x, rows, columns):
     return tile.astype("float32")
 
 
-def fixed_shape(model, channels_first):
+def fixed_shape(model):
     """(height, width, channels) that a model takes, `None` where it takes any."""
     if not has_graph(model):
         return None, None, None
@@ -270,7 +290,8 @@ def fixed_shape(model, channels_first):
             f"Received: model={model.name} with inputs of shapes {shapes}"
         )
     _, *shape = shapes[0]
-    return (*shape[1:], shape[0]) if channels_first else tuple(shape)
+    first = input_format(model) == "channels_first"
+    return (*shape[1:], shape[0]) if first else tuple(shape)
 
 
 def check_image(image, channels):

@@ -102,9 +102,9 @@ def score(matrix, measure=iou, ignore_class=None, num_classes=None):
         num_classes: How many of the ids are classes; `None` for all.
 
     Returns:
-        float32 tensors `(mean, per_class)`, () and (classes,). NaN for a class that has no score
-        (it is not in the truth, for `iou` not predicted either), which the mean leaves out, and
-        for a mean of none.
+        Tensors `(mean, per_class)`, () and (classes,), float64 if `matrix` is no tensor. NaN for a
+        class that has no score (it is not in the truth, for `iou` not predicted either), which the
+        mean leaves out, and for a mean of none.
 
     Example: class 0 has IoU 1/2, class 2 is nowhere.
 
@@ -113,7 +113,7 @@ def score(matrix, measure=iou, ignore_class=None, num_classes=None):
     (0.5833, [0.5, 0.6667, nan])
     """
     if not ops.is_tensor(matrix) and not isinstance(matrix, keras.Variable):
-        matrix = np.asarray(matrix, "float32")  # int64 is not in every backend
+        matrix = np.asarray(matrix, "float64")  # in float32 where a backend has no float64
     matrix = ops.convert_to_tensor(matrix)
     ratios = measure(pixels_of(matrix, num_classes))
     # A NaN must reach the score, so it counts as present.

@@ -1,4 +1,4 @@
-"""What a model scores on a set of label maps, and the pictures that it does best and worst."""
+"""What a model scores on a set of label maps, and the images that it does best and worst."""
 
 import math
 
@@ -6,7 +6,10 @@ import keras
 import numpy as np
 from PIL import Image
 
-from kerasseg.losses.label_maps import check_ids
+from kerasseg.inference.prediction import predictor
+from kerasseg.losses.label_maps import predicted_ids
+from kerasseg.metrics.confusion import ConfusionMatrixMetric, iou, pixel_accuracy, score
+from kerasseg.tables import table
 
 __all__ = ["evaluate", "score_table"]
 
@@ -14,64 +17,105 @@ __all__ = ["evaluate", "score_table"]
 def evaluate(model, batches, classes, folder=None, pictures=4):
     """Scores of a model on label maps, all from one confusion matrix over the whole set.
 
+    The matrix, and what is read off it, are those of `kerasseg.metrics`: `MeanIoU` in `fit` gives
+    the same number. What the model's output means is read off its graph
+    (`kerasseg.anatomy.output_of`); of several outputs the main one is scored.
+
     Args:
         model: A `keras.Model` from images to logits or probabilities (batch, height, width,
-            classes).
+            channels): a channel a class, one channel for the ids 0 and 1, or a channel a label.
         batches: `(images, labels)`, as `Dataset.validation` gives them; a `tf.data.Dataset` or any
-            iterable of arrays.
-        classes: What names the classes: an object with `class_names`, `colours` and
-            `ignore_class`, such as a `kerasseg.datasets.Dataset` or `models.classes_of(model)`.
+            iterable of arrays. Images are (batch, height, width, channels) for every model; labels
+            are integer ids (batch, height, width), for a multi-label model masks of 0, 1 and void
+            (batch, height, width, labels).
+        classes: What names the classes: an object with `class_names`, `colours`, `ignore_class`
+            and, if it knows, `multi_label`, such as a `kerasseg.datasets.Dataset` or
+            `models.classes_of(model)`.
         folder: A `pathlib.Path` in which `pictures/` is made, with PNG files of the best and of the
-            worst pictures: image, truth and prediction, void striped in both. `None` for no files.
+            worst images: image, truth and prediction, void striped in both. `None` for no files.
         pictures: How many best and how many worst; none is both.
 
     Returns:
         A dict of what JSON can hold: "mean_iou" and "pixel_accuracy", `None` where every pixel is
         void; "per_class_iou", one number a class, `None` for a class that is neither in the truth
-        nor predicted; "confusion_matrix", whole numbers, a row a true class; "class_names";
-        "colours". With `folder`, "best_pictures" and "worst_pictures" as well: lists of {"image",
-        "truth", "prediction": paths from `folder`, "iou": mean over the classes of this picture}.
+        nor predicted, or whose id is `ignore_class`; "confusion_matrix", whole numbers, a row a
+        true class, or for a multi-label model one [[true no, false yes], [false no, true yes]] a
+        label; "labels", "classes", "binary" or "multilabel"; "class_names"; "colours". With
+        `folder`, "best_pictures" and "worst_pictures" as well: lists of {"image", "truth",
+        "prediction": paths from `folder`, "iou": mean over the classes of this image}.
 
     Raises:
-        ValueError: another number of classes in the model; scores that hold NaN.
+        ValueError: if the model has another number or another kind of classes, if labels hold other
+            ids, or if the model's output holds NaN.
 
     Example:
 
-    >>> scores = evaluate(model, data.validation, data)
-    >>> scores["mean_iou"], len(scores["per_class_iou"])
+    >>> scores = evaluate(model, data.validation, data)  # doctest: +SKIP
+    >>> scores["mean_iou"], len(scores["per_class_iou"])  # doctest: +SKIP
     (0.57, 11)
     """
-    count, void = len(classes.class_names), classes.ignore_class
-    matrix = np.zeros((count, count), "int64")
+    predict, meaning = predictor(model, getattr(classes, "multi_label", None))
+    metric, matrix = metric_for(meaning, classes), 0
     best, worst, ranked = [], [], 0
     batches = batches.as_numpy_iterator() if hasattr(batches, "as_numpy_iterator") else batches
     for images, labels in batches:
-        check_ids(labels, count, void, name="labels")
-        for image, truth, prediction in zip(images, labels, predict_ids(model, images, count)):
-            counts = confusion_matrix(truth, prediction, count, void)
-            matrix += counts
-            iou = mean(per_class_iou(counts))
-            if folder and iou is not None:
+        scores = predict(np.asarray(images))
+        for image, truth, logits in zip(images, labels, scores):
+            counts = metric.count(truth[None], logits[None])
+            counts = keras.ops.convert_to_numpy(counts).astype("int64")
+            matrix = matrix + counts
+            value = number(score(counts, iou, classes.ignore_class)[0])
+            if folder and value is not None:
                 ranked += 1
-                entry = (iou, image, truth, prediction)
+                prediction = predicted_ids(
+                    logits, -1, meaning.activation is None, metric.multi_label
+                )
+                prediction = keras.ops.convert_to_numpy(prediction)
+                entry = (value, image, np.asarray(truth), prediction)
                 best = sorted([*best, entry], key=lambda e: -e[0])[:pictures]
                 worst = sorted([*worst, entry], key=lambda e: e[0])[:pictures]
-    scores = {
-        "mean_iou": mean(per_class_iou(matrix)),
-        "pixel_accuracy": float(np.trace(matrix) / matrix.sum()) if matrix.any() else None,
-        "per_class_iou": per_class_iou(matrix),
+    mean_iou, per_class = score(matrix, iou, classes.ignore_class)
+    colours = None if classes.colours is None else np.asarray(classes.colours).tolist()
+    found = {
+        "mean_iou": number(mean_iou),
+        "pixel_accuracy": number(score(matrix, pixel_accuracy, classes.ignore_class)[0]),
+        "per_class_iou": [number(value) for value in keras.ops.convert_to_numpy(per_class)],
         "confusion_matrix": matrix.tolist(),
+        "labels": meaning.labels,
         "class_names": list(classes.class_names),
-        "colours": None if classes.colours is None else np.asarray(classes.colours).tolist(),
+        "colours": colours,
     }
     if folder:
         kinds = {"best": best[: (ranked + 1) // 2], "worst": worst[: ranked // 2]}
         for kind, entries in kinds.items():
-            scores[f"{kind}_pictures"] = [
-                save_pictures(folder, f"{kind}{i}", scores["colours"], void, *entry)
+            found[f"{kind}_pictures"] = [
+                save_pictures(folder, f"{kind}{i}", colours, classes.ignore_class, *entry)
                 for i, entry in enumerate(entries)
             ]
-    return scores
+    return found
+
+
+def metric_for(meaning, classes):
+    """The metric that counts the confusions of a model's output, its classes on the last axis."""
+    count = len(classes.class_names)
+    if meaning.num_classes != count:
+        raise ValueError(
+            f"The model must have one score a class, {count} of them. Received: "
+            f"scores.shape[-1]={meaning.num_classes if meaning.labels != 'binary' else 1}, and the "
+            f"classes {', '.join(classes.class_names)}"
+        )
+    if meaning.labels == "multilabel" and meaning.activation == "softmax":
+        raise ValueError(
+            "A multi-label model must end in a sigmoid or in logits. Received: a softmax, which "
+            "gives one class a pixel. Build the model with activation='sigmoid'."
+        )
+    return ConfusionMatrixMetric(count, classes.ignore_class, **meaning._replace(axis=-1).arguments)
+
+
+def number(value):
+    """A score as JSON can hold it: `None` where there is none."""
+    value = float(value)
+    return None if math.isnan(value) else value
 
 
 def score_table(scores):
@@ -79,57 +123,30 @@ def score_table(scores):
 
     Args:
         scores: What `evaluate` returned.
+
+    Example: of ten pixels, six are road.
+
+    >>> scores = {"class_names": ["sky", "road"], "confusion_matrix": [[4, 0], [1, 5]],
+    ...           "per_class_iou": [0.8, 0.8333], "mean_iou": 0.8167, "pixel_accuracy": 0.9}
+    >>> print(score_table(scores))
+    class            share     IoU
+    road            60.00%  0.8333
+    sky             40.00%  0.8000
+    mean IoU                0.8167
+    pixel accuracy          0.9000
     """
-    shares = np.sum(scores["confusion_matrix"], axis=1)
-    shares = shares / max(1, shares.sum())
-    width = max(14, *(len(name) + 1 for name in scores["class_names"]))
-    lines = [f"{'class':<{width}}{'share':>8}{'IoU':>8}"]
+    matrix = np.array(scores["confusion_matrix"])
+    shares = matrix[:, 1].sum(axis=1) if matrix.ndim == 3 else matrix.sum(axis=1)
+    shares = shares / max(1, matrix[0].sum() if matrix.ndim == 3 else matrix.sum())
+    rows = [("label" if matrix.ndim == 3 else "class", "share", "IoU")]
     for i in np.argsort(-shares, kind="stable"):
-        iou = shown(scores["per_class_iou"][i], "absent")
-        lines.append(f"{scores['class_names'][i]:<{width}}{shares[i]:>8.2%}{iou:>8}")
-    for name in ("mean_iou", "pixel_accuracy"):
-        lines.append(
-            f"{name.replace('_iou', ' IoU').replace('_', ' '):<{width + 8}}"
-            f"{shown(scores[name], 'none'):>8}"
-        )
-    return "\n".join(lines)
-
-
-def shown(score, otherwise):
-    return otherwise if score is None else f"{score:.4f}"
-
-
-def predict_ids(model, images, num_classes):
-    """The class of each pixel of a batch, integers (batch, height, width)."""
-    scores = keras.ops.convert_to_numpy(model.predict_on_batch(images))
-    if scores.shape[-1] != num_classes:
-        raise ValueError(
-            f"The model must have one score a class, {num_classes} of them. "
-            f"Received: scores.shape={scores.shape}"
-        )
-    if np.isnan(scores).any():
-        raise ValueError("The model's scores hold NaN: its training has diverged.")
-    return scores.argmax(axis=-1)
-
-
-def confusion_matrix(truth, prediction, num_classes, ignore_class):
-    """How many pixels of truth i were predicted as j, int64; void pixels are in no cell."""
-    counted = truth != ignore_class
-    cells = truth[counted].astype("int64") * num_classes + prediction[counted]
-    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
-
-
-def per_class_iou(matrix):
-    """TP / (TP + FP + FN) of each class; `None` for a class that has no pixels."""
-    hit = np.diag(matrix)
-    union = matrix.sum(axis=0) + matrix.sum(axis=1) - hit
-    return [int(h) / int(u) if u else None for h, u in zip(hit, union)]
-
-
-def mean(ious):
-    """The mean over the classes that have a score, `None` if none has."""
-    known = [iou for iou in ious if iou is not None]
-    return math.fsum(known) / len(known) if known else None
+        value = scores["per_class_iou"][i]
+        shown = "absent" if value is None else f"{value:.4f}"
+        rows.append((scores["class_names"][i], f"{shares[i]:6.2%}", shown))
+    for name in ("mean IoU", "pixel accuracy"):
+        value = scores[name.lower().replace(" ", "_")]
+        rows.append((name, "", "none" if value is None else f"{value:.4f}"))
+    return table(rows, right=(1, 2))
 
 
 def save_pictures(folder, name, colours, ignore_class, iou, image, truth, prediction):
@@ -137,6 +154,7 @@ def save_pictures(folder, name, colours, ignore_class, iou, image, truth, predic
     from kerasseg.figures import tinted, unit_range
 
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    truth = truth.reshape(prediction.shape)  # it may have a channel axis of one
     void = (truth == ignore_class)[None]
     rows = {
         "image": unit_range(image),

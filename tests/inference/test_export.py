@@ -203,6 +203,6 @@ def test_a_channels_first_model_exports(tmp_path):
 def test_a_model_whose_weights_are_nan_is_not_exported(written, tmp_path):
     model = unet((None, None, 3), 2, width=1 / 32)
     model.set_weights([np.full_like(w, np.nan) if w.ndim == 4 else w for w in model.get_weights()])
-    with pytest.raises(ValueError, match="NaN from model=unet"):
+    with pytest.raises(ValueError, match="model=unet hold NaN"):
         export_model(model, tmp_path / "bad.onnx", "onnx")
     assert not list(tmp_path.iterdir())

@@ -317,8 +317,8 @@ def test_a_subclassed_model_predicts_in_tiles():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (lambda: models.unet((None, None, 3), 2, width=0.05), "NaN from model=unet"),
-        (lambda: models.unet((None, None, 3), 1, width=0.05), "NaN from model=unet"),
+        (lambda: models.unet((None, None, 3), 2, width=0.05), "model=unet hold NaN"),
+        (lambda: models.unet((None, None, 3), 1, width=0.05), "model=unet hold NaN"),
     ],
 )
 def test_a_model_whose_weights_are_nan_is_refused(model, message):

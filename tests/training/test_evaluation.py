@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasseg import metrics
+from kerasseg import metrics, models
 from kerasseg.training.evaluation import evaluate, score_table
 
 NAMES, COLOURS = ("sky", "road", "car"), ((1, 2, 3), (128, 64, 128), (0, 0, 230))
@@ -123,6 +123,138 @@ def test_another_number_of_classes_is_an_error(rng):
 
     with pytest.raises(ValueError, match=r"one score a class, 2 of them. Received: scores.shape"):
         evaluate(echo(), list(batches(rng, classes=2)), Two)
+
+
+@pytest.mark.parametrize("void", [0, 2, None])
+def test_where_void_is_a_class_evaluate_and_a_training_give_one_number(rng, void):
+    class Void:
+        class_names, colours, ignore_class = NAMES, COLOURS, void
+
+    data = [(images, np.where(labels == 255, 0, labels)) for images, labels in batches(rng)]
+    metric = metrics.MeanIoU(3, ignore_class=void)
+    for images, labels in data:
+        metric.update_state(labels, images)
+    scores = evaluate(echo(), data, Void)
+    assert scores["mean_iou"] == pytest.approx(float(metric.result()), abs=1e-6)
+    kept = [i for i in range(3) if i != void]
+    counted = [pair for images, labels in data for pair in zip(images, labels)]
+    ious = []
+    for i in kept:
+        both = either = 0
+        for image, truth in counted:
+            seen, prediction = truth != void, image.argmax(-1)
+            both += ((truth == i) & (prediction == i) & seen).sum()
+            either += (((truth == i) | (prediction == i)) & seen).sum()
+        ious.append(both / either)
+    assert [scores["per_class_iou"][i] for i in kept] == pytest.approx(ious, abs=1e-6)
+    assert scores["mean_iou"] == pytest.approx(np.mean(ious), abs=1e-6)
+
+
+def test_one_example_by_hand_where_void_is_a_class():
+    """Class 0 is void: its pixel counts nowhere, and neither does its IoU."""
+
+    class Void:
+        class_names, colours, ignore_class = ("void", "a", "b"), None, 0
+
+    labels = np.array([[[0, 1, 1, 2]]])
+    images = np.eye(3)[[[[1, 1, 0, 2]]]]
+    scores = evaluate(echo(), [(images, labels)], Void)
+    assert scores["per_class_iou"] == [None, 0.5, 1.0]
+    assert scores["mean_iou"] == 0.75
+
+
+def of_channels(count, activation=None):
+    """A model whose logits are the first channels of its images, times 9, less 4.5."""
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Rescaling(9.0, -4.5)(image[..., :count])
+    return keras.Model(image, keras.layers.Activation(activation or "linear")(x))
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", None])
+def test_one_channel_scores_like_its_two_classes(rng, activation, tmp_path):
+    class Two:
+        class_names, colours, ignore_class = ("ground", "cell"), ((0, 0, 0), (9, 99, 199)), 255
+
+    data = list(batches(rng, classes=2))
+    scores = evaluate(of_channels(1, activation), data, Two, tmp_path)
+    masks = np.concatenate([images[..., 0] > 0.5 for images, _ in data])
+    truth = np.concatenate([labels for _, labels in data])
+    seen = truth != 255
+    ious = [
+        ((truth == i) & (masks == i) & seen).sum() / (((truth == i) | (masks == i)) & seen).sum()
+        for i in (0, 1)
+    ]
+    assert scores["labels"] == "binary"
+    assert scores["per_class_iou"] == pytest.approx(ious, abs=1e-6)
+    assert scores["pixel_accuracy"] == pytest.approx((truth == masks)[seen].mean(), abs=1e-6)
+    metric = metrics.MeanIoU(2, from_logits=activation is None)
+    model = of_channels(1, activation)
+    for images, labels in data:
+        metric.update_state(labels, model(images))
+    assert scores["mean_iou"] == pytest.approx(float(metric.result()), abs=1e-6)
+    assert len(scores["best_pictures"]) == 3
+    assert "cell" in score_table(scores)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", None])
+def test_several_labels_a_pixel_are_scored_one_by_one(rng, activation, tmp_path):
+    class Labels(Classes):
+        multi_label = True
+
+    images = rng.random((4, 5, 6, 3)).astype("float32")
+    labels = rng.integers(0, 2, (4, 5, 6, 3))
+    labels[:, 0, 0, 1] = 255
+    scores = evaluate(of_channels(3, activation), [(images, labels)], Labels, tmp_path)
+    json.dumps(scores, allow_nan=False)
+    masks, seen = images > 0.5, labels != 255
+    for i in range(3):
+        yes, told, counted = labels[..., i] == 1, masks[..., i], seen[..., i]
+        expected = (yes & told & counted).sum() / ((yes | told) & counted).sum()
+        assert scores["per_class_iou"][i] == pytest.approx(expected, abs=1e-6)
+        cells = [
+            [((yes == t) & (told == p) & counted).sum() for p in (0, 1)] for t in (False, True)
+        ]
+        assert scores["confusion_matrix"][i] == cells
+    assert scores["mean_iou"] == pytest.approx(np.mean(scores["per_class_iou"]))
+    right = ((labels == 1) == masks)[seen].mean()
+    assert scores["pixel_accuracy"] == pytest.approx(right, abs=1e-6)
+    assert score_table(scores).splitlines()[0].split() == ["label", "share", "IoU"]
+    shown = np.asarray(Image.open(tmp_path / scores["best_pictures"][0]["prediction"]))
+    expected = []
+    for mask in masks:  # the mean colour of the labels of each pixel, black where there is none
+        tint = np.zeros((5, 6, 3))
+        for index in np.ndindex(5, 6):
+            chosen = [COLOURS[i] for i in range(3) if mask[index][i]]
+            tint[index] = np.mean(chosen, axis=0) if chosen else 0
+        expected.append(tint[1:])  # the first row holds void, which is striped
+    assert min(np.abs(shown[1:] - tint).max() for tint in expected) <= 0.5 + 1e-4
+
+
+def test_a_softmax_is_no_multi_label_model(rng):
+    class Labels(Classes):
+        multi_label = True
+
+    with pytest.raises(ValueError, match="must end in a sigmoid or in logits. Received: a softmax"):
+        evaluate(of_channels(3, "softmax"), [], Labels)
+
+
+def test_of_two_outputs_the_main_one_is_scored(rng):
+    data = list(batches(rng))
+    image = keras.Input((None, None, 3))
+    both = [keras.layers.GlobalMaxPooling2D()(image), keras.layers.Identity()(image)]
+    scores = evaluate(keras.Model(image, both), data, Classes)
+    assert scores["confusion_matrix"] == by_loops(data).tolist()
+
+
+def test_a_channels_first_model_is_scored_on_the_same_images(rng):
+    data = list(batches(rng))
+    last = models.unet((None, None, 3), 3, width=0.05)
+    first = models.unet((3, None, None), 3, width=0.05, data_format="channels_first")
+    first.set_weights(last.get_weights())
+    assert (
+        evaluate(first, data, Classes)["confusion_matrix"]
+        == evaluate(last, data, Classes)["confusion_matrix"]
+    )
 
 
 def test_scores_of_nan_are_an_error():
