@@ -16,7 +16,12 @@ FIRST_CELL = """\
 import sys
 
 if "google.colab" in sys.modules:
-    %pip install --quiet kerasseg"""
+    %pip install --quiet "kerasseg[book]"
+
+from kerasseg_command.quiet import quiet_imports
+
+with quiet_imports():  # without the lines that TensorFlow writes as it starts
+    import keras"""
 
 
 def notebook(script):
