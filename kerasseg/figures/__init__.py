@@ -1,6 +1,7 @@
 """Every picture of the package. Each function returns a Matplotlib figure."""
 
 from kerasseg.figures.architecture import architecture
+from kerasseg.figures.number_grids import number_grids
 from kerasseg.figures.pictures import (
     bars_with_ranges,
     image_rows,
@@ -29,6 +30,7 @@ __all__ = [
     "learning_curves",
     "lines",
     "mean_colour",
+    "number_grids",
     "paint",
     "pairs",
     "panels",
