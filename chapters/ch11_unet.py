@@ -32,6 +32,7 @@ from kerasseg.chapter import Chapter
 from kerasseg.inference import dense_crf, watershed_instances
 from kerasseg.losses import CrossEntropy, CrossEntropyDice, Dice, class_frequencies
 from kerasseg.metrics import BoundaryIoU, MeanIoU, PixelAccuracy
+from kerasseg.training import UpdateBatchNorm
 
 chapter = Chapter(
     "ch11_unet",
@@ -159,7 +160,7 @@ history = model.fit(
     fitting,
     validation_data=selection,
     epochs=epochs,
-    callbacks=[best],
+    callbacks=[UpdateBatchNorm(), best],  # moving averages that follow within an epoch's steps
     shuffle=False,  # the pipeline shuffles
 )
 chapter.figure(
@@ -323,7 +324,13 @@ for seed in seeds:
             variable.assign(keras.ops.zeros_like(variable))
         loss.cross_entropy_weight.assign(dials[0])
         loss.dice_weight.assign(dials[1])
-        model.fit(fitting, epochs=settings.loss_epochs, shuffle=False, verbose=2)
+        model.fit(
+            fitting,
+            epochs=settings.loss_epochs,
+            callbacks=[UpdateBatchNorm()],
+            shuffle=False,
+            verbose=2,
+        )
         result, of_class = scores(answers(data.validation))
         of_loss[name]["all classes"].append(result["mean_iou"])
         of_loss[name]["rare classes"].append(float(np.nanmean(of_class[rare])))

@@ -32,6 +32,7 @@ from kerasseg.chapter import Chapter
 from kerasseg.layers import MaxUnpooling2D
 from kerasseg.losses import CrossEntropy, class_frequencies
 from kerasseg.metrics import BoundaryIoU, MeanIoU
+from kerasseg.training import UpdateBatchNorm
 
 DEFAULT = "fcn8s,deconvnet,segnet,unet"
 EVERY_ONE = (
@@ -392,7 +393,7 @@ for name in asked:
             fitting,
             validation_data=selection,
             epochs=settings.epochs,
-            callbacks=[best, falling],
+            callbacks=[UpdateBatchNorm(), best, falling],  # averages that follow in an epoch
             shuffle=False,
             verbose=0,
         ).history
@@ -682,7 +683,7 @@ def pretrained(net, seed):
     begin(teacher, teacher.get_weights())
     rng = np.random.default_rng(seed)
     x, y = squares(len(homework_images) * max(1, np.prod(size) // 32**2), rng)
-    teacher.fit(x, y, 32, pretraining, verbose=2)
+    teacher.fit(x, y, 32, pretraining, verbose=2, callbacks=[UpdateBatchNorm()])
     hand_on_encoder(teacher, net)
     return net.get_weights()
 
@@ -704,6 +705,7 @@ for seed in homework_seeds:
             pupils,
             validation_data=examiners,
             epochs=homework + (pretraining if name == "from scratch" else 0),
+            callbacks=[UpdateBatchNorm()],
             shuffle=False,
             verbose=0,
         ).history
