@@ -5,9 +5,9 @@
 
 Trains with `kerasseg train`: a U-Net on thirty images of nuclei, 96x96, six epochs, and a SegNet on
 CamVid, 96x128, twelve epochs. It prints the mean IoU of each epoch on the images that choose the
-best one, as it was logged and with statistics that are estimated anew from all training images with
-the same weights, and the same of the saved model on the images that score. "before" is Keras's
-momentum of 0.99, "after" is `UpdateBatchNorm`, as `kerasseg train` uses it.
+best one, as it was logged and with statistics that are estimated anew from all training images, not
+augmented, with the same weights, and the same of the saved model on the images that score. "before"
+is Keras's momentum of 0.99, "after" is `UpdateBatchNorm`, as `kerasseg train` uses it.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from PIL import Image
 
 from kerasseg import datasets, training
 from kerasseg.training.evaluation import evaluate
-from kerasseg.training.selection import select
+from kerasseg.training.selection import select, with_source
 from kerasseg_command.main import main as kerasseg
 
 NEEDED = 0.03  # how far scores may lie apart
@@ -32,8 +32,7 @@ class Measured(training.UpdateBatchNorm):
     """Notes each epoch's score, and the score with statistics estimated anew."""
 
     before = False
-    validation = None
-    rows = None
+    plain = validation = rows = None
 
     def on_train_begin(self, logs=None):
         if not self.before:
@@ -45,7 +44,7 @@ class Measured(training.UpdateBatchNorm):
 
     def on_epoch_end(self, epoch, logs=None):
         weights = self.model.get_weights()
-        training.update_batch_norm(self.model, self.batches)
+        training.update_batch_norm(self.model, self.plain)
         scores = self.model.evaluate(self.validation, verbose=0, return_dict=True)
         self.model.set_weights(weights)
         self.rows.append((logs["val_mean_iou"], scores["mean_iou"]))
@@ -69,7 +68,9 @@ def measure(folder, output, model, size, epochs, seed, before):
     """A row for each epoch: (logged, estimated anew); a last one for the saved model."""
     settings = {"image_size": size, "seed": seed}
     data = select(datasets.load("folder", data_dir=folder, **settings)).data
-    Measured.before, Measured.validation, Measured.rows = before, data.validation, []
+    plain = with_source(data, augment=0).train
+    Measured.before, Measured.rows = before, []
+    Measured.plain, Measured.validation = plain, data.validation
     words = ["train", folder, "--output", output, "--model", model, "--epochs", epochs]
     words += ["--seed", seed, "--image-size", *size]
     with mock.patch("kerasseg.training.UpdateBatchNorm", Measured):
@@ -77,7 +78,7 @@ def measure(folder, output, model, size, epochs, seed, before):
             raise SystemExit(f"kerasseg {words} failed")
     saved = json.loads((output / "evaluation.json").read_text())["mean_iou"]
     model = keras.saving.load_model(output / "best.keras")
-    training.update_batch_norm(model, data.train)
+    training.update_batch_norm(model, plain)
     return [*Measured.rows, (saved, evaluate(model, data.test, data)["mean_iou"])]
 
 

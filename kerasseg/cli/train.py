@@ -20,7 +20,7 @@ from kerasseg.training.evaluation import evaluate, score_table
 from kerasseg.training.files import one_line, write_text_whole
 from kerasseg.training.report import write_report
 from kerasseg.training.run_folder import read_run
-from kerasseg.training.selection import select
+from kerasseg.training.selection import sample, select
 from kerasseg_command.main import parse
 
 
@@ -114,7 +114,7 @@ def train_model(kept, devices, settings):
                 epochs=kept.epochs,
                 initial_epoch=kept.epoch,
                 callbacks=[
-                    training.UpdateBatchNorm(kept.data.train),
+                    training.UpdateBatchNorm(sample(kept.data)),
                     kept,
                     *(tensorboard(kept) if kept.writes else ()),
                 ],

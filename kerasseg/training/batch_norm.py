@@ -67,7 +67,8 @@ class UpdateBatchNorm(keras.callbacks.Callback):
     are trained further.
 
     Args:
-        batches: Training images, as in `update_batch_norm`, or `None`.
+        batches: Training images, as in `update_batch_norm`, or `None`. Without augmentation the
+            statistics are those that images have in prediction, and the same ones every time.
         steps: How many of the batches to use each time.
 
     Example: an epoch of 12 steps.

@@ -6,7 +6,7 @@ from kerasseg.datasets import Dataset
 from kerasseg.datasets.dataset import seeded_split
 from kerasseg.datasets.splits import drawn
 
-__all__ = ["Selection", "select"]
+__all__ = ["Selection", "sample", "select"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +54,14 @@ def select(data, hold_out=True):
         pixels = pixels[~drawn(count, fraction)]
     chosen = with_source(data, splits=splits, class_pixels=pixels)
     return Selection(chosen, "held-out training", "validation")
+
+
+def sample(data, batches=10):
+    """So many batches of training images as they are: drawn at random, the same ones each time."""
+    records = data.source.splits["train"]
+    fraction = min(1, batches * data.batch_size / len(records))
+    _, chosen = seeded_split(records, fraction)
+    return with_source(data, splits={**data.source.splits, "validation": chosen}).validation
 
 
 def with_source(data, augment=None, **changes):

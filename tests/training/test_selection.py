@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasseg import datasets
-from kerasseg.training.selection import select, with_source
+from kerasseg.training.selection import sample, select, with_source
 from tests.datasets.folders import everything, ids, make_folder, picture, save
 
 
@@ -59,3 +59,12 @@ def test_the_counts_of_classes_are_those_of_the_images_that_are_fitted_on(tmp_pa
     data = load(pairs(tmp_path, 25))  # 20 of them to train on
     data = with_source(data, class_pixels=np.arange(20)[:, None] * np.ones((1, 3), int))
     assert select(data).data.class_pixels.shape == (16, 3)
+
+
+def test_a_sample_of_training_images_is_the_same_each_time_and_not_augmented(tmp_path):
+    data = datasets.load("folder", data_dir=pairs(tmp_path, 25), batch_size=4)
+    chosen, again, everyone = (everything(sample(data, n))[0] for n in (2, 2, 99))
+    np.testing.assert_array_equal(chosen, again)
+    assert (len(chosen), len(everyone)) == (8, 20)
+    training_images = numbers(with_source(data, augment=0).train)
+    assert set(np.rint(chosen[:, 0, 0, 0] * 255).astype(int)) <= set(training_images)
