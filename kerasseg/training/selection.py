@@ -58,9 +58,10 @@ def select(data, hold_out=True):
 
 def sample(data, batches=10):
     """So many batches of training images as they are: drawn at random, the same ones each time."""
-    records = data.source.splits["train"]
-    fraction = min(1, batches * data.batch_size / len(records))
-    _, chosen = seeded_split(records, fraction)
+    chosen = data.source.splits["train"]
+    fraction = batches * data.batch_size / len(chosen)
+    if fraction < 1:
+        _, chosen = seeded_split(chosen, fraction)
     return with_source(data, splits={**data.source.splits, "validation": chosen}).validation
 
 
