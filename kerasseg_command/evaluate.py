@@ -25,5 +25,8 @@ def add_arguments(parser):
         metavar=("HEIGHT", "WIDTH"),
         help="pixels to resize the images to (default: the size that the model was trained at)",
     )
+    parser.add_argument(
+        "--skip-damaged", action="store_true", help="leave out pairs that cannot be used"
+    )
     parser.add_argument("--batch-size", type=positive_integer, default=8, help="default: 8")
     parser.add_argument("--json", action="store_true", help="all digits, for other programs")

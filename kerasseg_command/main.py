@@ -6,11 +6,13 @@ import importlib
 import inspect
 import re
 import sys
+import warnings
 
 from kerasseg_command import chapters, check, evaluate, export, predict, train
 from kerasseg_command.quiet import quiet_imports
 from kerasseg_command.version import __version__
 
+OPTION_FOR = {"skip_damaged=True": "--skip-damaged"}  # in what the library advises
 COMMANDS = (chapters, check, train, evaluate, predict, export)
 
 
@@ -28,12 +30,28 @@ def main(arguments=None):
     try:
         with quiet_imports():
             run = importlib.import_module("kerasseg.cli").function_of(command)
-        return run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = show_warning
+            return run(options)
     except (ImportError, OSError, ValueError) as error:
-        print("kerasseg: error:", *str(error).splitlines(), file=sys.stderr)
+        say("error", error)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def show_warning(message, category, filename, lineno, file=None, line=None):
+    """One line for a warning about the user's data; warnings about code stay silent."""
+    if category is UserWarning:
+        say("warning", message)
+
+
+def say(kind, message):
+    """One line on the standard error, in which advice names options of the command."""
+    text = " ".join(str(message).splitlines())
+    for argument, option in OPTION_FOR.items():
+        text = text.replace(argument, option)
+    print(f"kerasseg: {kind}: {text}", file=sys.stderr)
 
 
 def parse(arguments):

@@ -60,6 +60,9 @@ LOSSES = ("crossentropy", "dice", "both")
 def add_arguments(parser):
     parser.add_argument("folder", help="images/ and masks/, or as `kerasseg check` says")
     parser.add_argument("--output", required=True, help="folder of the run, made if need be")
+    parser.add_argument(
+        "--skip-damaged", action="store_true", help="leave out pairs that cannot be used"
+    )
     add_model_arguments(parser)
     add_training_arguments(parser)
     parser.add_argument(

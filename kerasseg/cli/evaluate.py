@@ -18,6 +18,7 @@ def run(options):
     data = datasets.load(
         "folder",
         data_dir=options.folder,
+        skip_damaged=options.skip_damaged,
         image_size=size,
         batch_size=options.batch_size if size else 1,
         augment=0,

@@ -70,6 +70,7 @@ def selected(options):
     data = datasets.load(
         "folder",
         data_dir=options.folder,
+        skip_damaged=options.skip_damaged,
         image_size=options.image_size,
         batch_size=options.batch_size,
         augment=options.augment,

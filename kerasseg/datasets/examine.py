@@ -164,7 +164,7 @@ def findings_of_lossy_file(path, labels):
         return []
     words = "is compressed with losses, which change ids along every edge"
     remedy = None
-    if near_binary(labels.values):
+    if near_binary(labels.values, lossy=True):
         words = "was a mask of 0 and 255, and JPEG has put values in between"
         remedy = faults.THRESHOLD
     return [faults.INTERPOLATED.found(path, words, remedy)]

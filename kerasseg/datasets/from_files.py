@@ -68,11 +68,9 @@ def handle_errors(folder, errors, splits, skip_damaged):
     """Raises the first finding; or, if such pairs are to be left out, warns of them."""
     too_few = fewer_than_needed(folder.path, splits)
     if errors and not skip_damaged:
-        more = f" {len(errors) - 1} more pairs cannot be used; `check` lists all." * (
-            len(errors) > 1
-        )
-        leave_out = " skip_damaged=True leaves such pairs out." * (not too_few)
-        more += leave_out
+        more = f" {len(errors) - 1} more cannot be used: `kerasseg check` lists all."
+        leave_out = " Or skip_damaged=True leaves such pairs out."
+        more = more * (len(errors) > 1) + leave_out * (not too_few)
         partner = errors[0].title in (NO_MASK.title, NO_IMAGE.title)
         if partner:
             raise FileNotFoundError(f"{errors[0]}{more}")
@@ -80,7 +78,7 @@ def handle_errors(folder, errors, splits, skip_damaged):
     if errors:
         warnings.warn(
             f"{len(errors)} of the pairs in {folder.path} cannot be used and are left out; "
-            f"`skipped` of the dataset lists them. The first: {errors[0]}",
+            f"`kerasseg check` lists all. The first: {errors[0]}",
             stacklevel=4,
         )
     if too_few:

@@ -234,13 +234,17 @@ def look_first(maps):
     return f"Look first at {odd}, which holds {spoken(maps[odd])}"
 
 
-def near_binary(values):
-    """Whether the values of a mask, {value: pixels}, are 0 and 255 blurred by JPEG or resizing."""
+def near_binary(values, lossy=False):
+    """Whether the values of a mask, {value: pixels}, are 0 and 255 blurred by JPEG or resizing.
+
+    What lies in between is spread over many values, as edges are thin: a class would stand out.
+    """
     grey = {value: count for value, count in values.items() if not isinstance(value, tuple)}
+    total = sum(values.values())
     ends = [sum(n for v, n in grey.items() if a <= v <= b) for a, b in ((0, 40), (215, 255))]
-    between = [count for value, count in grey.items() if 40 < value < 215]
-    spread = between and max(between) < 0.3 * sum(between)
-    return bool(spread) and min(ends) > 0 and sum(ends) > 0.7 * sum(values.values())
+    between = lossy or any(40 < value < 215 for value in grey)
+    a_class = max((n for v, n in grey.items() if 3 < v < 252), default=0) > 0.05 * total
+    return between and not a_class and min(ends) > 0 and sum(ends) > 0.7 * total
 
 
 def most_fitting(readings, maps, folder):

@@ -254,7 +254,7 @@ def test_with_skip_damaged_every_pair_that_is_left_out_is_counted_and_listed(tmp
     (path / "images" / "17.png").unlink()
     bad += [path / "images" / "16.png", path / "masks" / "17.png"]
     with pytest.warns(
-        UserWarning, match="18 of the pairs .* are left out; `skipped` .*The first: "
+        UserWarning, match="18 of the pairs .* are left out; `kerasseg check` .*The first: "
     ):
         data = load(path, skip_damaged=True)
     assert len(data.skipped) == 18
@@ -311,6 +311,20 @@ def test_damage_that_comes_later_stops_the_pipeline(make, how):
     path = damage(make / "images" / "03.png", how)
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"{path} cannot be read"):
         both(data)
+
+
+@pytest.mark.parametrize("kind", ["images", "masks"])
+def test_a_file_that_vanishes_later_is_named_with_what_to_do(make, kind):
+    data = load(make)
+    path = make / kind / "03.png"
+    content = path.read_bytes()
+    path.unlink()
+    words = f"{path} cannot be read as an image: there is no such file. It could be used when"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words) as error:
+        both(data)
+    assert "put the file back, or load the set again" in str(error.value)
+    path.write_bytes(content)
+    assert len(both(load(make))[1]) == 6
 
 
 def test_a_mask_that_changes_its_size_later_stops_the_pipeline(make):

@@ -194,3 +194,93 @@ def test_nothing_is_written_into_the_data_folder(camvid_dir):
     before = sorted(camvid_dir.rglob("*"))
     list(load(camvid_dir).train)
     assert sorted(camvid_dir.rglob("*")) == before
+
+
+# Formats that are not read are called by their names
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"\x00\x00\x00\x0cjP  \r\n", "a JPEG 2000 file"),
+        (b"\x00\x00\x00\x1cftypavif", "an AVIF file"),
+        (b"\x00\x00\x00\x1cftypheic", "a HEIC photograph"),
+        (b"8BPS\x00\x01", "a Photoshop file"),
+        (b"\x93NUMPY\x01", "a NumPy array"),
+        (b"%PDF-1.4", "a PDF"),
+        (b"<!DOCTYPE html>", "a web page"),
+        (b"version https://git-lfs.github.com", "a Git LFS pointer"),
+        (b"\0" * 128 + b"DICM", "a DICOM file"),
+    ],
+)
+def test_a_file_of_another_format_is_called_by_its_name(tmp_path, content, what):
+    (tmp_path / "x.jpg").write_bytes(content)
+    with pytest.raises(ValueError, match=f"x.jpg cannot be read as an image: it is {what}"):
+        files.read_image(tmp_path / "x.jpg")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_a_gif_by_another_name_is_called_a_gif_and_saving_it_as_png_helps(tmp_path, suffix):
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 9), "uint8")
+    path = tmp_path / f"x{suffix}"
+    Image.fromarray(pixels).save(path, format="GIF")
+    with pytest.raises(ValueError, match="it is a GIF. Save it as PNG"):
+        files.read_image(path)
+    Image.open(path).convert("L").save(tmp_path / "y.png")
+    np.testing.assert_array_equal(files.read_image(tmp_path / "y.png")[..., 0], pixels)
+
+
+@pytest.mark.parametrize("how", ["BMP", "WEBP", "TIFF", "PNG"])
+def test_a_format_that_is_read_is_read_by_any_name(tmp_path, how):
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 9, 3), "uint8")
+    options = {"lossless": True} if how == "WEBP" else {}
+    Image.fromarray(pixels).save(tmp_path / "x.jpg", format=how, **options)
+    np.testing.assert_array_equal(files.read_image(tmp_path / "x.jpg"), pixels)
+
+
+def tiff(path, shape, dtype="uint16", **how):
+    import tifffile
+
+    pixels = np.random.default_rng(0).integers(0, 2**15, shape).astype(dtype)
+    tifffile.imwrite(path, pixels, **how)
+    return pixels
+
+
+def test_tiff_of_3_bands_of_16_bits_is_read(tmp_path):
+    pixels = tiff(tmp_path / "x.tif", (6, 9, 3), photometric="rgb")
+    np.testing.assert_array_equal(files.read_image(tmp_path / "x.tif"), pixels >> 8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "how", "words"),
+    [
+        ((6, 9, 4), "uint16", {"extrasamples": [0]}, "4 bands of 16 bits are not supported"),
+        ((6, 9, 5), "uint16", {}, "5 bands of 16 bits are not supported"),
+        ((6, 9, 4), "uint8", {"extrasamples": [0]}, "4 bands of 8 bits are not supported"),
+        ((6, 9, 5), "uint8", {}, "5 bands of 8 bits are not supported"),
+        ((3, 6, 9), "uint16", {"planarconfig": "separate"}, "3 bands of 16 bits, each in a plane"),
+        ((6, 9, 3), "float32", {}, r"3 bands of 32 bits \(floats\) are not supported"),
+        ((6, 9, 3), "int16", {}, r"3 bands of 16 bits \(signed\) are not supported"),
+    ],
+)
+def test_tiff_of_bands_that_would_be_dropped_or_misread_says_which(
+    tmp_path, shape, dtype, how, words
+):
+    pixels = tiff(tmp_path / "x.tif", shape, dtype, photometric="rgb", **how)
+    with pytest.raises(ValueError, match=f"x.tif .*: {words}.* Save three of its bands, or one"):
+        files.read_image(tmp_path / "x.tif")
+    if pixels.dtype == "uint16" and pixels.shape[-1] in (4, 5):
+        import tifffile
+
+        tifffile.imwrite(tmp_path / "x.tif", pixels[..., :3].copy(), photometric="rgb")
+        np.testing.assert_array_equal(files.read_image(tmp_path / "x.tif"), pixels[..., :3] >> 8)
+
+
+def test_tiff_of_many_pages_says_how_many_and_one_page_is_read(tmp_path):
+    import tifffile
+
+    pixels = tiff(tmp_path / "x.tif", (5, 6, 9), photometric="minisblack")
+    with pytest.raises(ValueError, match=r"it holds 5 pictures, expected one. Save what is wanted"):
+        files.read_image(tmp_path / "x.tif")
+    tifffile.imwrite(tmp_path / "x.tif", pixels[2])
+    np.testing.assert_array_equal(files.read_image(tmp_path / "x.tif")[..., 0], pixels[2] // 257)
