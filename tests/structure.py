@@ -14,7 +14,7 @@ PACKAGES = ("kerasseg", "kerasseg_command")
 LAYERS = (  # low to high: a package imports from itself and from those before its row
     {"requirements", "tables", "palette"},
     {"layers", "initializers"},
-    {"anatomy.graphs", "anatomy.outputs", "anatomy.padding"},
+    {"anatomy.graphs", "anatomy.padding"},
     {"losses"},
     {"metrics"},
     {"anatomy", "models"},

@@ -27,7 +27,6 @@ NOT_YET = {
         "kerasseg.layers.tensorflow_training",
     },
     "from above": {
-        ("kerasseg.anatomy.outputs", "kerasseg.losses.label_maps"),
         ("kerasseg.anatomy.padding", "kerasseg.anatomy.receptive_fields"),
     },
 }

@@ -17,8 +17,10 @@ def class_frequencies(labels, num_classes, ignore_class=255):
         ignore_class: The void id, or `None`.
 
     Returns:
-        float64 array (num_classes,) of sum 1; zeros where there is nothing but void. An id outside
-        the classes raises `ValueError`.
+        float64 array (num_classes,) of sum 1; zeros where there is nothing but void.
+
+    Raises:
+        ValueError: an id outside the classes; labels of another shape.
 
     Example: the last pixel is void.
 
@@ -35,14 +37,18 @@ def median_frequency_weights(labels, num_classes, ignore_class=255):
     The frequency of a class is its number of pixels over the number of all pixels, void left out,
     *in the images where it occurs*: a class that is small where it occurs weighs more, one that
     occurs seldom does not. The median goes over the classes that occur; the others get weight 0.
-    Eigen and Fergus, ICCV 2015, section 6.3.2; Badrinarayanan, Kendall and Cipolla (SegNet), PAMI
-    2017, section 3.2. Book: chapter 6, weighted loss (notebook 6.5), takes log-inverse shares.
+    Counting only the images where a class occurs is due to Eigen and Fergus, ICCV 2015, section
+    6.3.2; SegNet (Badrinarayanan, Kendall and Cipolla, PAMI 2017, section 3.2) takes the median
+    balance from them. Book: chapter 6, weighted loss (notebook 6.5), takes log-inverse shares.
 
     Args:
         labels, num_classes, ignore_class: As in `class_frequencies`.
 
     Returns:
         float64 array (num_classes,), for `class_weights` of a loss.
+
+    Raises:
+        ValueError: As in `class_frequencies`.
 
     Example: class 0 has 3 of the 4 pixels of the first map, class 1 has 3 of the 6 in both; the
     median of the two frequencies is 5/8.
@@ -54,11 +60,20 @@ def median_frequency_weights(labels, num_classes, ignore_class=255):
 
 
 def weights_of_counts(counts):
-    """`median_frequency_weights` of label maps whose pixels are counted already.
+    """`median_frequency_weights` of pixels that are counted already.
 
     Args:
-        counts: Integers (images, num_classes): the pixels of each class in each image.
+        counts: Integers (images, num_classes): how many pixels of each class each image has.
+
+    Returns:
+        float64 array (num_classes,).
+
+    Example: the counts of the example above.
+
+    >>> weights_of_counts([[3, 1, 0], [0, 2, 0]])
+    array([0.83333333, 1.25      , 0.        ])
     """
+    counts = np.asarray(counts)
     occurs = counts > 0
     pixels = np.where(occurs, counts.sum(axis=1, keepdims=True), 0).sum(axis=0)
     present = occurs.any(axis=0)
@@ -91,8 +106,10 @@ def outline_weights(
         sigma: How far it reaches, in pixels.
 
     Returns:
-        float32 array (height, width) or (batch, height, width), for `sample_weight` of a loss. An
-        id that has no class weight raises `ValueError`.
+        float32 array (height, width) or (batch, height, width), for `sample_weight` of a loss.
+
+    Raises:
+        ValueError: an id without a class weight; labels of another shape.
 
     Example: between two objects, 1 + 10 exp(-(1 + 1)² / 50).
 
