@@ -2,7 +2,8 @@
 
 A label map is a PNG file whose values are class ids, shown in the classes' colours. The model
 file holds the colours and the size that the model was trained at: an image is resized to
-that size as in training, and its label map is resized back to the image's own size.
+that size as in training, and its label map is resized back to the image's own size. A
+multi-label model gives a folder for each image, with one mask of 0 and 1 per label.
 
 example:
   kerasseg predict runs/a/best.keras holiday/*.jpg --output maps --overlays

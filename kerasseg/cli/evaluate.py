@@ -45,8 +45,14 @@ def check_fit(options, channels, known, data):
         )
     if channels != data.image_shape[-1]:
         raise ValueError(
-            f"{options.model} takes pictures of {channels} channel{'s' * (channels > 1)}, but "
-            f"those of {options.folder} are read in colour. Train a model on such pictures."
+            f"{options.model} takes images of {channels} channel{'s' * (channels > 1)}, but "
+            f"those of {options.folder} are read in colour. Train a model on such images."
+        )
+    if known.multi_label != data.multi_label:
+        kinds = {True: "several labels a pixel", False: "one class a pixel"}
+        raise ValueError(
+            f"{options.model} gives {kinds[known.multi_label]}, but the masks of {options.folder} "
+            f"have {kinds[data.multi_label]}. Take the folder that the model was trained on."
         )
     if len(known.class_names) != data.num_classes:
         raise ValueError(

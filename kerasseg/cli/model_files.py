@@ -6,7 +6,8 @@ from pathlib import Path
 
 import keras
 
-from kerasseg.anatomy import classes_of
+from kerasseg.anatomy.outputs import classes_of, output_of
+from kerasseg.anatomy.padding import input_format
 from kerasseg.datasets.masks import voc_colours
 from kerasseg.layers import NamedClasses
 
@@ -17,8 +18,8 @@ def load(path):
     """The model in a `.keras` file, not compiled.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a file that is no model, is cut short, or holds what is not to be run.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is not a model or only a part of one, or if it holds code.
     """
     path = Path(path)
     if not path.exists():
@@ -64,24 +65,30 @@ def refuse_strangers(config, path):
 
 
 def channels_of(model, path):
-    """The channels of a model's pictures, after a look at what it takes and gives.
+    """How many channels a model's images have, after a look at what it takes and returns.
 
     Raises:
-        ValueError: no model of one picture and its map of classes.
+        ValueError: if the model does not turn one image into a map of classes.
     """
-    shapes = [tuple(x.shape) for x in (*model.inputs, *model.outputs)]
-    if [len(shape) for shape in shapes] != [4, 4] or None in (shapes[0][-1], shapes[1][-1]):
-        raise ValueError(
-            f"{path} must be a model from one image (batch, height, width, channels) to one map of "
-            f"classes. Received: inputs and outputs of shapes {shapes}"
-        )
-    return shapes[0][-1]
+    inputs, outputs = ([tuple(x.shape) for x in xs] for xs in (model.inputs, model.outputs))
+    meaning = output_of(model)
+    if [len(shape) for shape in (*inputs, outputs[meaning.index])] == [4, 4]:
+        channels = inputs[0][-1 if input_format(model) == "channels_last" else 1]
+        if None not in (channels, meaning.num_classes):
+            return channels
+    raise ValueError(
+        f"{path} must be a model from one image (batch, height, width, channels) to one map of "
+        f"classes. Received: inputs and outputs of shapes {inputs + outputs}"
+    )
 
 
 def classes_in(model):
     """The model's `NamedClasses`, or such a layer with numbers for names and distinct colours."""
-    count = model.output_shape[-1]
-    known = classes_of(model) or NamedClasses([f"class {i}" for i in range(count)])
+    meaning = output_of(model)
+    multi_label, count = meaning.labels == "multilabel", meaning.num_classes
+    names = [f"{'label' if multi_label else 'class'} {i}" for i in range(count)]
+    known = classes_of(model) or NamedClasses(names, multi_label=multi_label)
     if known.colours is None:
-        known.colours = tuple(voc_colours(count))
+        # The first VOC colour is black: it suits a background, but no label.
+        known.colours = tuple(voc_colours(count + multi_label)[multi_label:])
     return known

@@ -1,6 +1,7 @@
-"""`kerasseg predict MODEL IMAGES... --output DIR`: label maps of one's own pictures."""
+"""`kerasseg predict MODEL IMAGES... --output DIR`: label maps of your own images."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
+from kerasseg.anatomy.outputs import output_of, to_classes
 from kerasseg.cli import model_files
 from kerasseg.datasets.dataset import resize
 from kerasseg.datasets.files import SUFFIXES, by_stem, read_image
+from kerasseg.figures import mean_colour
 from kerasseg.inference import predict_image
 from kerasseg.training.files import write_whole
 
@@ -26,21 +29,30 @@ def run(options):
         )
     model = model_files.load(options.model)
     channels = model_files.channels_of(model, options.model)
-    known = model_files.classes_in(model)
+    known, meaning = model_files.classes_in(model), output_of(model)
     if len(known.class_names) > 256:
         raise ValueError(
             f"A label map holds ids up to 255, but {options.model} knows {len(known.class_names)} "
             "classes. Use kerasseg.predict_image."
         )
     pictures = find_pictures(options.images)
-    targets = find_targets(pictures, options)
-    for path in tqdm(pictures, "reading", unit=" pictures", disable=None):
+    names = file_names(known.class_names) if meaning.labels == "multilabel" else None
+    targets = find_targets(pictures, options, names)
+    for path in tqdm(pictures, "reading", unit=" images", disable=None):
         read(path, channels)  # once before anything is written: a damaged one ends it here
-    for path in tqdm(pictures, "predicting", unit=" pictures", disable=None):
+    for path in tqdm(pictures, "predicting", unit=" images", disable=None):
         image = read(path, channels)
-        write(targets[path], *label_map(model, image, known.image_size, options), known.colours)
+        predicted = label_map(model, meaning, image, known.image_size, options)
+        write(targets[path], *predicted, known.colours)
     print(f"{len(pictures)} label map{'s' * (len(pictures) > 1)} in {options.output}")
     return 0
+
+
+def file_names(labels):
+    """A name for the mask of each label that every file system takes."""
+    names = [re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", label).strip(". ") for label in labels]
+    distinct = len({name.lower() for name in names}) == len(names)
+    return names if distinct and all(names) else [f"label {i}" for i in range(len(names))]
 
 
 def find_pictures(words):
@@ -61,11 +73,11 @@ def find_pictures(words):
     return pictures
 
 
-def find_targets(pictures, options):
-    """{picture: {what is written of it: where}}.
+def find_targets(pictures, options, label_names=None):
+    """{picture: {what is written of it: where}}; of a multi-label model, a mask for each label.
 
     Raises:
-        ValueError: where something would be overwritten, or cannot be written.
+        ValueError: if something would be overwritten, or cannot be written.
     """
     output = Path(options.output)
     check_writable(output)
@@ -80,6 +92,10 @@ def find_targets(pictures, options):
             kind: folder / name.with_name(name.name + SUFFIX_OF[kind])
             for kind, folder in folders.items()
         }
+        if label_names is not None:
+            del targets[picture]["labels"]
+            for i, label in enumerate(label_names):
+                targets[picture][i] = output / name / f"{label}.png"
         for target in targets[picture].values():
             if target in taken:
                 raise ValueError(
@@ -114,8 +130,8 @@ def read(path, channels):
     return image
 
 
-def label_map(model, image, trained_size, options):
-    """(picture, uint8 ids, float16 probabilities or `None`), all of one height and width."""
+def label_map(model, meaning, image, trained_size, options):
+    """(image, uint8 ids or masks, float16 probabilities or `None`), all of one height and width."""
     asked = options.image_size
     size = trained_size if asked is None else None if asked == ["native"] else asked
     small = image if size is None else resize(tf.constant(image), size).numpy()
@@ -131,39 +147,55 @@ def label_map(model, image, trained_size, options):
     )
     if direct:
         return shown, predicted, None
-    # One class at a time: all of them at the size of a large picture may not fit into memory.
-    size = shown.shape[:2]
+    # One channel at a time: all of them at the size of a large image may not fit into memory.
+    size, kept, masks = shown.shape[:2], [], []
     ids, largest = np.zeros(size, "uint8"), np.zeros(size, "float32")
-    kept = [] if options.probabilities else None
     for i in range(predicted.shape[-1]):
         probability = resize(tf.constant(predicted[..., i : i + 1]), size).numpy()[..., 0]
-        ids[probability > largest] = i
-        np.maximum(largest, probability, out=largest)
+        if meaning.labels == "classes":
+            ids[probability > largest] = i
+            np.maximum(largest, probability, out=largest)
+        else:
+            mask = to_classes(probability[..., None], meaning._replace(axis=-1))
+            masks.append(mask.reshape(size).astype("uint8"))
         if options.probabilities:
             kept.append(probability.astype("float16"))
-    return shown, ids, kept and np.stack(kept, axis=-1)
+    if masks:
+        ids = masks[0] if meaning.labels == "binary" else np.stack(masks, axis=-1)
+    return shown, ids, np.stack(kept, axis=-1) if kept else None
 
 
 def write(targets, image, ids, probabilities, colours):
     """Writes what `targets` names, each file whole or not at all."""
 
     def labels(path):
-        picture = Image.fromarray(ids)
-        picture.putpalette(np.asarray(colours, "uint8").tobytes())
-        picture.save(path)
+        write_labels(path, ids, colours)
 
     def overlays(path):
-        tint = np.asarray(colours, "float32")[ids]
+        if ids.ndim == 2:
+            tint = np.asarray(colours, "float32")[ids]
+        else:
+            tint = 255 * mean_colour(ids, colours, image / 255)
         picture = (1 - OVERLAY) * image + OVERLAY * tint
         Image.fromarray(np.rint(picture).astype("uint8")).save(path)
 
     def probabilities_(path):
         np.save(path, probabilities)
 
+    def mask(i):
+        return lambda path: write_labels(path, ids[..., i], [(0, 0, 0), colours[i]])
+
     writers = {"labels": labels, "overlays": overlays, "probabilities": probabilities_}
     for kind, target in targets.items():
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(target, writers[kind])
+            write_whole(target, mask(kind) if isinstance(kind, int) else writers[kind])
         except OSError as error:
             raise OSError(f"{target} cannot be written: {error.strerror}.") from error
+
+
+def write_labels(path, ids, colours):
+    """A PNG file whose values are ids, shown in colours."""
+    picture = Image.fromarray(ids)
+    picture.putpalette(np.asarray(colours, "uint8").tobytes())
+    picture.save(path)

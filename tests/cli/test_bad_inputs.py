@@ -70,7 +70,7 @@ BAD = {
     "evaluate lambda.keras camvid": "lambda.keras holds a Lambda layer, .* save the model again",
     "evaluate strange.keras camvid": "strange.keras holds .* class Strange, .* Load it in Python",
     "evaluate one.keras camvid": r"one.keras must be a model from one image .*\(None, 3\)",
-    "evaluate grey.keras camvid": "grey.keras takes pictures of 1 channel, but .* Train a model",
+    "evaluate grey.keras camvid": "grey.keras takes images of 1 channel, but .* Train a model",
     "evaluate three.keras camvid": "three.keras has 3 classes .* masks of camvid have 11 .* Take",
     "evaluate model.keras gone": "No images in gone. Expected images/",
     "evaluate model.keras sheet": "No images in sheet/images. Expected files that end in .png",

@@ -10,7 +10,7 @@ from PIL import Image
 from kerasseg import predict_image
 from kerasseg.datasets.files import read_image, read_mask
 from kerasseg.layers import NamedClasses
-from kerasseg.models import classes_of, with_classes
+from kerasseg.models import classes_of, unet, with_classes
 
 
 def nearest(mask, size):
@@ -137,3 +137,70 @@ def test_a_model_without_names_gets_colours_that_differ(kerasseg, tmp_path):
     assert kerasseg("predict", *words) == 0
     palette = Image.open(tmp_path / "x.png").getpalette()[:9]
     assert len({tuple(palette[i : i + 3]) for i in (0, 3, 6)}) == 3
+
+
+def small(channels, activation, names):
+    model = unet((None, None, 3), channels, width=1 / 32, activation=activation)
+    return with_classes(model, names, image_size=(16, 24), multi_label=None)
+
+
+@pytest.mark.parametrize("options", [(), ("--image-size", "native"), ("--probabilities",)])
+def test_a_model_of_one_channel_gives_ids_0_and_1(kerasseg, tmp_path, rng, options):
+    model = small(1, "sigmoid", ["cell"])
+    model.save(tmp_path / "model.keras")
+    image = rng.integers(0, 256, (32, 48, 3), "uint8")
+    Image.fromarray(image).save(tmp_path / "x.png")
+    words = ("--output", tmp_path / "maps", "--overlays", *options)
+    assert kerasseg("predict", tmp_path / "model.keras", tmp_path / "x.png", *words) == 0
+    saved = Image.open(tmp_path / "maps" / "x.png")
+    assert 0 < np.asarray(saved).mean() < 1
+    assert set(np.unique(np.asarray(saved))) == {0, 1}
+    if "native" in options:
+        np.testing.assert_array_equal(np.asarray(saved), predict_image(model, image))
+    if "--probabilities" in options:
+        probabilities = np.load(tmp_path / "maps" / "probabilities" / "x.npy")
+        assert probabilities.shape == (32, 48, 1)
+        near = np.abs(probabilities[..., 0] - 0.5) < 1e-3  # float16 rounds
+        assert (near | ((probabilities[..., 0] > 0.5) == np.asarray(saved))).all()
+    assert Image.open(tmp_path / "maps" / "overlays" / "x.png").size == (48, 32)
+
+
+def test_a_multi_label_model_gives_a_mask_a_label_and_one_overlay(kerasseg, tmp_path, rng):
+    model = with_classes(
+        small(3, "sigmoid", ["a", "b/b", "c"]),
+        ["a", "b/b", "c"],
+        colours=[(255, 0, 0), (0, 255, 0), (0, 0, 255)],
+    )
+    model.save(tmp_path / "model.keras")
+    image = rng.integers(0, 256, (32, 48, 3), "uint8")
+    Image.fromarray(image).save(tmp_path / "x.png")
+    words = ("--output", tmp_path / "maps", "--overlays", "--image-size", "native")
+    assert kerasseg("predict", tmp_path / "model.keras", tmp_path / "x.png", *words) == 0
+    expected = predict_image(model, image)
+    assert {path.name for path in (tmp_path / "maps" / "x").iterdir()} == {
+        "a.png",
+        "b_b.png",
+        "c.png",
+    }
+    for i, name in enumerate(("a", "b_b", "c")):
+        path = tmp_path / "maps" / "x" / f"{name}.png"
+        np.testing.assert_array_equal(np.asarray(Image.open(path)), expected[..., i])
+    count = expected.sum(-1, keepdims=True)
+    tint = np.where(count, 255 * expected / np.maximum(count, 1), image)
+    overlay = np.asarray(Image.open(tmp_path / "maps" / "overlays" / "x.png"), "float64")
+    np.testing.assert_allclose(overlay, 0.4 * image + 0.6 * tint, atol=0.5 + 1e-3)
+    assert kerasseg("predict", tmp_path / "model.keras", tmp_path / "x.png", *words) == 2
+
+
+def test_a_softmax_inside_a_nested_model_is_not_applied_twice(kerasseg, tmp_path, rng):
+    image = keras.Input((None, None, 3))
+    inner = unet((None, None, 3), 3, width=1 / 32, activation="softmax")
+    model = keras.Model(image, inner(image))
+    model.save(tmp_path / "model.keras")
+    picture = rng.integers(0, 256, (16, 32, 3), "uint8")
+    Image.fromarray(picture).save(tmp_path / "x.png")
+    words = ("--output", tmp_path / "maps", "--probabilities", "--image-size", "native")
+    assert kerasseg("predict", tmp_path / "model.keras", tmp_path / "x.png", *words) == 0
+    own = keras.ops.convert_to_numpy(model(picture[None] / 255))[0]
+    found = np.load(tmp_path / "maps" / "probabilities" / "x.npy")
+    np.testing.assert_allclose(found, own, atol=1e-3)

@@ -273,3 +273,14 @@ def test_a_folder_whose_name_is_a_gap_of_the_page_fills_none(folder):
     page = page_of(folder.rename(folder.with_name("{body} {title}")))
     assert page.text.count("{body} {title}") == 2
     assert page.text.count("Confusion matrix") == 1
+
+
+def test_labels_have_a_row_each_and_no_confusion_matrix(folder):
+    matrices = [[[50, 10], [5, 35]], [[100, 0], [0, 0]], [[60, 20], [20, 0]]]
+    change(folder / "evaluation.json", labels="multilabel", confusion_matrix=matrices)
+    page = page_of(folder)
+    assert "IoU of each label" in page.text
+    assert "Confusion matrix" not in page.text
+    assert "road40\u00a0%0.70612\u00a0%" in page.text
+    assert "sky20\u00a0%–100\u00a0%" in page.text
+    assert page.text.count("Missed: the share of the label's pixels") == 1
