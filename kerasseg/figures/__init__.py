@@ -1,25 +1,25 @@
 """Every picture of the package. Each function returns a Matplotlib figure."""
 
 from kerasseg.figures.architecture import architecture
-from kerasseg.figures.number_grids import number_grids
-from kerasseg.figures.pictures import (
+from kerasseg.figures.charts import (
     bars_with_ranges,
-    image_rows,
-    influence_map,
-    label_overlay,
     learning_curves,
     lines,
+    per_class_bars,
+    scatter,
+)
+from kerasseg.figures.images import image_rows, panels
+from kerasseg.figures.influence import influence_map
+from kerasseg.figures.label_maps import (
+    label_overlay,
     mean_colour,
     paint,
     pairs,
-    panels,
-    per_class_bars,
     predictions,
-    scatter,
     tinted,
-    unit_range,
-    wrapped,
 )
+from kerasseg.figures.number_grids import number_grids
+from kerasseg.figures.parts import unit_range, wrapped
 
 __all__ = [
     "architecture",
@@ -41,3 +41,7 @@ __all__ = [
     "unit_range",
     "wrapped",
 ]
+
+
+def __dir__():
+    return sorted(__all__)
