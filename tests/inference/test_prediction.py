@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import tarfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -97,6 +99,15 @@ def test_a_model_that_ends_in_softmax_is_not_squashed_twice():
         predict_image(model, picture(32, 32), output="probabilities") for model in (softmax, logits)
     )
     np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+def test_a_softmax_of_an_earlier_file_is_not_applied_twice(tmp_path):
+    with tarfile.open(Path(__file__).parents[1] / "saved" / "by_d3a85cd.tar.xz") as archive:
+        archive.extract("./unet_softmax.keras", tmp_path, filter="data")
+    model = keras.saving.load_model(tmp_path / "unet_softmax.keras", compile=False)
+    image = picture(32, 48)
+    own = keras.ops.convert_to_numpy(model(image[None]))[0]
+    np.testing.assert_allclose(predict_image(model, image, output="probabilities"), own, atol=1e-6)
 
 
 def test_flipping_makes_the_answer_the_same_for_the_mirrored_image():
