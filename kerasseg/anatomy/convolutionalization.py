@@ -7,7 +7,7 @@ import keras
 from keras import layers
 
 from kerasseg.anatomy.graphs import ALONG_LAST_AXIS, data_format_of, graph_of, unfold
-from kerasseg.layers.windows import spatial_axes
+from kerasseg.layers.arguments import spatial_axes
 
 
 def convolutionalize(classifier, name=None):

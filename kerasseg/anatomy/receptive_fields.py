@@ -12,7 +12,7 @@ from keras import layers, ops
 
 import kerasseg.layers
 from kerasseg.anatomy.graphs import data_format_of, graph_of, tensors_in, unfold
-from kerasseg.layers.windows import ceil_divide, spatial_axes
+from kerasseg.layers.arguments import ceil_divide, spatial_axes
 
 # What a height or width of `None` is taken for: usual strides divide it, usual fields fit in.
 FREE_SIZE = 3840

@@ -3,11 +3,18 @@
 import keras
 from keras import ops
 
-from kerasseg.layers.windows import spatial_axes, standardize_data_format
+from kerasseg.layers.arguments import (
+    KeepsIntegers,
+    check_is_map,
+    check_is_shape,
+    spatial_axes,
+    standardize_data_format,
+    standardize_integer,
+)
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
-class CenterCropLike(keras.layers.Layer):
+class CenterCropLike(KeepsIntegers):
     """Cuts the middle out of a map, as large as another map.
 
     What U-Net does to its skips (Ronneberger et al. 2015, figure 1) and FCN-like networks to their
@@ -24,6 +31,9 @@ class CenterCropLike(keras.layers.Layer):
     Input shape: `(batch, height, width, channels)` for `channels_last`, any dtype.
     Output shape: `(batch, like_height, like_width, channels)`.
 
+    Raises:
+        ValueError: a list of tensors, no `like`, or one that is larger.
+
     Example:
 
     >>> row = np.arange(6.0).reshape(1, 1, 6, 1)
@@ -36,7 +46,16 @@ class CenterCropLike(keras.layers.Layer):
         self.data_format = standardize_data_format(data_format)
         self.axes = spatial_axes(self.data_format)
 
-    def call(self, inputs, like):
+    def build(self, inputs_shape, like_shape=None):
+        check_is_shape(inputs_shape, "inputs", self._usage())
+
+    def call(self, inputs, like=None):
+        check_is_map(inputs, "inputs", self._usage())
+        if like is None:
+            raise ValueError(
+                "`like` must be the map whose height and width to take. Received: like=None. "
+                f"Call {self._usage()}."
+            )
         self.compute_output_shape(inputs.shape, like.shape)
         index = [slice(None)] * len(inputs.shape)
         for axis in self.axes:
@@ -48,7 +67,11 @@ class CenterCropLike(keras.layers.Layer):
     def start(self, surplus):
         return surplus // 2
 
-    def compute_output_shape(self, inputs_shape, like_shape):
+    def compute_output_spec(self, inputs, like=None):
+        check_is_map(inputs, "inputs", self._usage())
+        return super().compute_output_spec(inputs, like)
+
+    def compute_output_shape(self, inputs_shape, like_shape=None):
         shape = list(inputs_shape)
         for axis in self.axes:
             sizes = shape[axis], like_shape[axis]
@@ -63,6 +86,9 @@ class CenterCropLike(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "data_format": self.data_format}
+
+    def _usage(self):
+        return f"{type(self).__name__}(…)(inputs, like)"
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -83,6 +109,9 @@ class CropLike(CenterCropLike):
     Input shape: `(batch, height, width, channels)` for `channels_last`, any dtype.
     Output shape: `(batch, like_height, like_width, channels)`.
 
+    Raises:
+        ValueError: a list of tensors, no `like`, or one that is larger.
+
     Example:
 
     >>> row = np.arange(6.0).reshape(1, 1, 6, 1)
@@ -92,11 +121,7 @@ class CropLike(CenterCropLike):
 
     def __init__(self, offset, data_format=None, **kwargs):
         super().__init__(data_format, **kwargs)
-        if not isinstance(offset, int) or offset < 0:
-            raise ValueError(
-                f"`offset` must be an integer, zero or more. Received: offset={offset}"
-            )
-        self.offset = offset
+        self.offset = standardize_integer(offset, "offset", at_least=0)
 
     def start(self, surplus):
         return self.offset

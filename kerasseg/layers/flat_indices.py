@@ -3,13 +3,8 @@
 import keras
 from keras import ops
 
-from kerasseg.layers.windows import (
-    Windows,
-    may_be_equal,
-    position_dtype,
-    standardize_padding,
-    standardize_pair,
-)
+from kerasseg.layers.arguments import standardize_padding, standardize_pair
+from kerasseg.layers.windows import Windows, may_be_equal, position_dtype
 
 
 def argmax_to_flat(
@@ -29,6 +24,9 @@ def argmax_to_flat(
 
     Returns:
         Integers of the shape of `argmax`: int64, under JAX int32.
+
+    Raises:
+        ValueError: an unknown convention, or positions that are not those of such a pooling.
 
     Example:
 
@@ -58,6 +56,9 @@ def argmax_from_flat(
 
     Returns:
         The positions, in the smallest unsigned integer type.
+
+    Raises:
+        ValueError: an unknown convention, or indices that are not those of such a pooling.
 
     Example:
 

@@ -1,8 +1,10 @@
 """Batch normalisation in one pass over the map."""
 
 import keras
+from keras import ops
 
 from kerasseg.layers import replicas
+from kerasseg.layers.backend import tensorflow_paths
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -10,10 +12,10 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization`, trained by TensorFlow's fused kernel.
 
     Same arguments, weights and results. Keras 3 composes the mean, the variance and the scaling of
-    a dozen operations, each a pass over the map and a tensor kept for the gradient. Where nobody
-    melts them together, as XLA does, they take a quarter of a U-Net's training step. TensorFlow has
-    one kernel for all of it; it is used in training, for maps in `channels_last`. Elsewhere, on
-    JAX and PyTorch too, this is Keras's layer.
+    a dozen operations, each a pass over the map and a tensor kept for the gradient. Where XLA
+    does not fuse them they take a quarter of a U-Net's training step. TensorFlow has one kernel for
+    all of it; it is used in training, for maps in `channels_last` and float32 parameters.
+    Elsewhere, on JAX and PyTorch too, this is Keras's layer.
 
     Where the replicas of `tf.distribute` share a batch, this is Keras's layer with
     `synchronized=True`: mean and variance are those of the whole batch.
@@ -42,24 +44,17 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return super().call(inputs, training=training, mask=mask)
 
     def is_fusible(self, inputs):
+        """Whether TensorFlow's kernel applies: it has float32 parameters and statistics."""
         plain = self.scale and self.center and not (self.synchronized or self.renorm)
         last = len(inputs.shape) == 4 and self.axis in (-1, 3)
-        return keras.backend.backend() == "tensorflow" and plain and last
+        dtypes = self.variable_dtype, keras.backend.standardize_dtype(inputs.dtype)
+        fits = dtypes[0] == "float32" and dtypes[1] in ("float32", "float16", "bfloat16")
+        return bool(tensorflow_paths()) and plain and last and fits
 
     def normalize(self, inputs):
-        import tensorflow as tf
-
-        x = tf.cast(inputs, "float32")
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=x,
-            scale=self.gamma,
-            offset=self.beta,
-            mean=self.moving_mean,
-            variance=self.moving_variance,
-            epsilon=self.epsilon,
+        outputs, mean, variance = tensorflow_paths().batch_normalization(
+            inputs, self.gamma, self.beta, self.epsilon
         )
-        count = tf.cast(tf.size(x) // x.shape[-1], "float32")
-        variance *= (count - 1) / count  # the kernel divides the squares by `count - 1`
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + batch * (1 - self.momentum))
-        return tf.cast(outputs, self.compute_dtype)
+        return ops.cast(outputs, self.compute_dtype)

@@ -3,10 +3,17 @@
 import keras
 from keras import ops
 
-from kerasseg.layers.windows import spatial_axes, standardize_data_format
+from kerasseg.layers.arguments import (
+    KeepsIntegers,
+    at_least,
+    is_integer,
+    spatial_axes,
+    standardize_data_format,
+    standardize_integer,
+)
 
 
-class MirrorPadding(keras.layers.Layer):
+class MirrorPadding(KeepsIntegers):
     """Height and width grow to `padded(size)`, by reflection, as evenly as possible."""
 
     def __init__(self, data_format=None, **kwargs):
@@ -55,6 +62,9 @@ class PadToMultiple(MirrorPadding):
     Input shape: `(batch, height, width, channels)` for `channels_last`, any dtype.
     Output shape: the same with height and width rounded up to the next that divides so.
 
+    Raises:
+        ValueError: sizes that are no integers, or outside these bounds.
+
     Example:
 
     >>> row = np.array([1.0, 2.0, 3.0]).reshape(1, 1, 3, 1)
@@ -64,22 +74,17 @@ class PadToMultiple(MirrorPadding):
 
     def __init__(self, multiple, data_format=None, remainder=0, minimum=1, **kwargs):
         super().__init__(data_format, **kwargs)
-        if not isinstance(multiple, int) or multiple < 1:
-            raise ValueError(
-                f"`multiple` must be a positive integer. Received: multiple={multiple}"
-            )
-        if not isinstance(remainder, int) or not 0 <= remainder < multiple:
+        self.multiple = standardize_integer(multiple, "multiple")
+        self.minimum = standardize_integer(minimum, "minimum", at_least=0)
+        if not is_integer(remainder) or not 0 <= remainder < multiple:
             raise ValueError(
                 f"`remainder` must be an integer from 0 to {multiple - 1}, below `multiple`. "
                 f"Received: remainder={remainder}, multiple={multiple}"
             )
-        self.multiple = multiple
-        self.remainder = remainder
-        self.minimum = minimum
+        self.remainder = int(remainder)
 
     def padded(self, size):
-        is_integer = isinstance(size, int)
-        size = max(size, self.minimum) if is_integer else ops.maximum(size, self.minimum)
+        size = at_least(size, self.minimum)
         count = (size + self.multiple - 1 - self.remainder) // self.multiple
         return count * self.multiple + self.remainder
 
@@ -106,6 +111,9 @@ class ReflectionPadding2D(MirrorPadding):
     Input shape: `(batch, height, width, channels)` for `channels_last`, any dtype.
     Output shape: `(batch, height + 2 * padding, width + 2 * padding, channels)`.
 
+    Raises:
+        ValueError: sizes that are no integers, or outside these bounds.
+
     Example:
 
     >>> row = np.array([1.0, 2.0, 3.0]).reshape(1, 1, 3, 1)
@@ -115,11 +123,7 @@ class ReflectionPadding2D(MirrorPadding):
 
     def __init__(self, padding, data_format=None, **kwargs):
         super().__init__(data_format, **kwargs)
-        if not isinstance(padding, int) or padding < 0:
-            raise ValueError(
-                f"`padding` must be an integer, zero or more. Received: padding={padding}"
-            )
-        self.padding = padding
+        self.padding = standardize_integer(padding, "padding", at_least=0)
 
     def padded(self, size):
         return size + 2 * self.padding
@@ -130,9 +134,23 @@ class ReflectionPadding2D(MirrorPadding):
 
 def mirror_indices(size, padded):
     """Which of `size` positions each of `padded` positions shows: `(3, 8)` -> 2 1 0 1 2 1 0 1."""
-    period = ops.maximum(2 * (size - 1), 1)
     before = (padded - size) // 2
     # Counted from a multiple of the period in front of the map: exported graphs know no modulus
     # of negative numbers.
-    position = ops.mod(ops.arange(padded, dtype="int32") + before * (period - 1), period)
-    return ops.minimum(position, period - position)
+    start = before * (mirror_period(size) - 1)
+    return mirror(ops.arange(padded, dtype="int32") + start, size)
+
+
+def mirror(position, size):
+    """Reflects positions outside `size` rows into them: with 3 rows, -2 … 5 -> 2 1 0 1 2 1 0 1.
+
+    Only operators, so that integers, NumPy arrays and the tensors of every backend will do.
+    """
+    period = mirror_period(size)
+    position = position % period
+    return (period - abs(2 * position - period)) // 2
+
+
+def mirror_period(size):
+    """After how many positions a repeated mirror shows the same again."""
+    return at_least(2 * (size - 1), 1)

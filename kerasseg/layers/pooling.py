@@ -3,13 +3,9 @@
 import keras
 from keras import ops
 
-from kerasseg.layers.windows import (
-    WindowLayer,
-    both,
-    compiles_pieces,
-    position_dtype,
-    window_entries,
-)
+from kerasseg.layers.backend import tensorflow_paths
+from kerasseg.layers.unpooling import unpool
+from kerasseg.layers.windows import WindowLayer, both, position_dtype, window_entries
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -35,6 +31,9 @@ class MaxPoolingWithArgmax2D(WindowLayer):
         counted row by row from the window's (padded) start, from 0 to `height * width - 1` of the
         window, in the smallest unsigned integer type: uint8 up to 256 positions.
 
+    Raises:
+        ValueError: sizes that are no positive integers; with `"valid"` a map smaller than a window.
+
     Example:
 
     >>> x = np.array([[1.0, 9.0, 2.0, 3.0],
@@ -49,10 +48,9 @@ class MaxPoolingWithArgmax2D(WindowLayer):
         self.input_spec = keras.InputSpec(ndim=4)
 
     def call(self, inputs, training=False):
-        if compiles_pieces(training):
-            from kerasseg.layers import tensorflow_training
-
-            return tensorflow_training.max_pool(self.windows, inputs)
+        tensorflow = tensorflow_paths()
+        if tensorflow and tensorflow.compiles_pieces(training):
+            return tensorflow.max_pool(self.windows, inputs, max_pool, unpool)
         return max_pool(self.windows, inputs)
 
     def compute_output_shape(self, input_shape):

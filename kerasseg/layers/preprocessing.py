@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasseg.layers.windows import standardize_data_format
+from kerasseg.layers.arguments import standardize_data_format, standardize_integer
 
 # Of ImageNet's training images, in the order red, green, blue.
 MEANS = (123.68, 116.779, 103.939)
@@ -67,7 +67,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     `x / (1 + alpha / size * sum of squares) ** beta`, the sum over `size` channels around it, as
     `torch.nn.LocalResponseNorm` and Caffe's LRN (Krizhevsky et al. 2012, section 3.3). SegNet-Basic
-    begins with it, on images of 0 to 255: it levels out what light and shadow do to a picture.
+    begins with it, on images of 0 to 255: it levels out light and shadow.
 
     Args:
         size: Odd positive integer, channels of the sum.
@@ -78,6 +78,9 @@ class LocalResponseNormalization(keras.layers.Layer):
     Input shape: `(batch, height, width, channels)` for `channels_last`, floats.
     Output shape: the same.
 
+    Raises:
+        ValueError: a size that is no odd positive integer.
+
     Example:
 
     >>> pixel = np.array([3.0, 0.0, 4.0]).reshape(1, 1, 1, 3)        # 1 + 5 / 5 * 25 = 26
@@ -87,9 +90,9 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def __init__(self, size=5, alpha=1e-4, beta=0.75, data_format=None, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(size, int) or size < 1 or size % 2 == 0:
+        if standardize_integer(size, "size") % 2 == 0:
             raise ValueError(f"`size` must be an odd positive integer. Received: size={size}")
-        self.size = size
+        self.size = int(size)
         self.alpha = alpha
         self.beta = beta
         self.data_format = standardize_data_format(data_format)

@@ -3,10 +3,16 @@
 import keras
 from keras import ops
 
+from kerasseg.layers.arguments import (
+    ceil_divide,
+    spatial_axes,
+    standardize_data_format,
+    standardize_integer,
+    standardize_integers,
+)
 from kerasseg.layers.atrous import AtrousConv2D
 from kerasseg.layers.normalization import FusedBatchNormalization
 from kerasseg.layers.upsampling import BilinearUpsampling2D
-from kerasseg.layers.windows import ceil_divide, spatial_axes, standardize_data_format
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -22,14 +28,18 @@ class PyramidPooling(keras.layers.Layer):
     Batch normalisation of one bin of one image has a variance of zero: train with larger batches.
 
     Args:
-        bins: Positive integers, windows a side of each grid.
+        bins: One or more positive integers, windows a side of each grid.
         filters: Positive integer, channels of each branch.
         align_corners: Boolean, how the branches are enlarged: as by Caffe's Interp, or as by
             default in PyTorch.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
+        kernel_regularizer: Optional regularizer of every convolution's kernel.
 
     Input shape: `(batch, height, width, channels)` for `channels_last`.
     Output shape: `(batch, height, width, channels + len(bins) * filters)`.
+
+    Raises:
+        ValueError: numbers that are no positive integers; a `padding` other than "same".
 
     Example:
 
@@ -38,15 +48,22 @@ class PyramidPooling(keras.layers.Layer):
     """
 
     def __init__(
-        self, bins=(1, 2, 3, 6), filters=512, align_corners=True, data_format=None, **kwargs
+        self,
+        bins=(1, 2, 3, 6),
+        filters=512,
+        align_corners=True,
+        data_format=None,
+        kernel_regularizer=None,
+        **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**without_padding(kwargs))
         self.bins = standardize_integers(bins, "bins")
-        self.filters = filters
+        self.filters = filters = standardize_integer(filters, "filters")
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.align_corners = align_corners
         self.data_format = standardize_data_format(data_format)
         self.axes = spatial_axes(self.data_format)
-        self.branches = [conv_block(self, filters, name=f"bins{count}") for count in self.bins]
+        self.branches = [branch_of(self, filters, name=f"bins{count}") for count in self.bins]
         self.enlarge = BilinearUpsampling2D(
             align_corners=align_corners, data_format=self.data_format, dtype=self.dtype_policy
         )
@@ -75,6 +92,7 @@ class PyramidPooling(keras.layers.Layer):
             "filters": self.filters,
             "align_corners": self.align_corners,
             "data_format": self.data_format,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
 
 
@@ -91,13 +109,17 @@ class AtrousSpatialPyramidPooling(keras.layers.Layer):
 
     Args:
         filters: Positive integer, channels of each branch and of the output.
-        rates: Positive integers, the dilation of each 3 x 3 convolution.
+        rates: One or more positive integers, the dilation of each 3 x 3 convolution.
         image_pooling: Boolean, whether there is a branch for the image's mean.
         dropout: Float, share of the output that training drops.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
+        kernel_regularizer: Optional regularizer of every convolution's kernel.
 
     Input shape: `(batch, height, width, channels)` for `channels_last`.
     Output shape: `(batch, height, width, filters)`.
+
+    Raises:
+        ValueError: numbers that are no positive integers; a `padding` other than "same".
 
     Example:
 
@@ -112,20 +134,22 @@ class AtrousSpatialPyramidPooling(keras.layers.Layer):
         image_pooling=True,
         dropout=0.0,
         data_format=None,
+        kernel_regularizer=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.filters = filters
+        super().__init__(**without_padding(kwargs))
+        self.filters = filters = standardize_integer(filters, "filters")
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.rates = standardize_integers(rates, "rates")
         self.image_pooling = image_pooling
         self.dropout = dropout
         self.data_format = standardize_data_format(data_format)
         self.axes = spatial_axes(self.data_format)
-        self.branches = [conv_block(self, filters, name="pixel")] + [
-            conv_block(self, filters, 3, rate, name=f"rate{rate}") for rate in self.rates
+        self.branches = [branch_of(self, filters, name="pixel")] + [
+            branch_of(self, filters, 3, rate, name=f"rate{rate}") for rate in self.rates
         ]
-        self.image_branch = conv_block(self, filters, name="image") if image_pooling else None
-        self.projection = conv_block(self, filters, name="projection")
+        self.image_branch = branch_of(self, filters, name="image") if image_pooling else None
+        self.projection = branch_of(self, filters, name="projection")
         self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
         self.input_spec = keras.InputSpec(ndim=4)
 
@@ -158,10 +182,11 @@ class AtrousSpatialPyramidPooling(keras.layers.Layer):
             "image_pooling": self.image_pooling,
             "dropout": self.dropout,
             "data_format": self.data_format,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
 
 
-def conv_block(layer, filters, kernel_size=1, rate=1, name=None):
+def branch_of(layer, filters, kernel_size=1, rate=1, name=None):
     """Convolution, batch normalisation and ReLU, in the format and dtype of `layer`."""
     settings = {"dtype": layer.dtype_policy}
     return keras.Sequential(
@@ -173,6 +198,7 @@ def conv_block(layer, filters, kernel_size=1, rate=1, name=None):
                 padding="same",
                 use_bias=False,
                 data_format=layer.data_format,
+                kernel_regularizer=layer.kernel_regularizer,
                 **settings,
             ),
             FusedBatchNormalization(axis=channel_axis(layer), **settings),
@@ -180,6 +206,17 @@ def conv_block(layer, filters, kernel_size=1, rate=1, name=None):
         ],
         name=name,
     )
+
+
+def without_padding(arguments):
+    """The arguments of a layer whose convolutions keep height and width."""
+    padding = arguments.pop("padding", "same")
+    if str(padding).lower() != "same":
+        raise ValueError(
+            "The pyramids keep height and width, so that their branches fit together. "
+            f"Received: padding={padding!r}. Leave it out."
+        )
+    return arguments
 
 
 def average_windows(x, axes, count):
@@ -215,11 +252,3 @@ def with_sizes(shape, axes, size):
 
 def channel_axis(layer):
     return 3 if layer.data_format == "channels_last" else 1
-
-
-def standardize_integers(values, name):
-    if not values or not all(isinstance(value, int) and value > 0 for value in values):
-        raise ValueError(
-            f"`{name}` must be positive integers, at least one. Received: {name}={values}"
-        )
-    return tuple(values)

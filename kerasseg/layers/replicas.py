@@ -1,31 +1,24 @@
-"""What the replicas of `tf.distribute` tell each other, so that a batch cut into parts is one.
+"""Sums and means over the replicas of `tf.distribute`, which share a batch.
 
 Under `tf.distribute.MirroredStrategy` each device runs the whole step on its part of the batch.
-Whatever is divided by a count of the batch, such as the labelled pixels, must know it of all parts.
-JAX has no such replicas: there a step sees the whole batch, wherever its parts lie.
+Whatever is divided by a count over the batch, such as that of the labelled pixels, must know all
+parts. JAX has no such replicas: there a step sees the whole batch, wherever its parts are stored.
 """
 
-import keras
 from keras import ops
+
+from kerasseg.layers.backend import tensorflow_paths
 
 
 def count():
     """How many replicas share the batch of this step."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    context = tf.distribute.get_replica_context()
-    return context.num_replicas_in_sync if context else 1
+    tensorflow = tensorflow_paths()
+    return tensorflow.replica_count() if tensorflow else 1
 
 
 def total(x):
     """The sum of what each replica calls with; gradients flow back to all of them."""
-    if count() == 1:
-        return x
-    import tensorflow as tf
-
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, x)
+    return x if count() == 1 else tensorflow_paths().sum_over_replicas(x)
 
 
 def mean(x, axis=None):

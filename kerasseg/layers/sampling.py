@@ -3,6 +3,9 @@
 import keras
 from keras import ops
 
+# The largest finite numbers of half precision: a draw beyond them stops there.
+LARGEST = {"float16": 65504.0, "bfloat16": 3.3895e38}
+
 
 @keras.saving.register_keras_serializable(package="kerasseg")
 class Sampling(keras.layers.Layer):
@@ -23,7 +26,10 @@ class Sampling(keras.layers.Layer):
         log_variance: The logarithms of the variances, of the same shape.
 
     Input shape: `(batch, …)`, twice.
-    Output shape: `(batch, …)`.
+    Output shape: `(batch, …)`. In half precision a draw beyond the largest number is that number.
+
+    Raises:
+        ValueError: means without log variances.
 
     Example:
 
@@ -39,20 +45,38 @@ class Sampling(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
+    def build(self, mean_shape, log_variance_shape=None):
+        pass
+
     def call(self, mean, log_variance=None):
-        mean, log_variance = mean if log_variance is None else (mean, log_variance)
+        mean, log_variance = self._two(mean, log_variance)
+        dtype = mean.dtype
+        # In float32: a half-precision exponential overflows at a log variance of 11.
+        if keras.backend.standardize_dtype(dtype) in LARGEST:
+            mean, log_variance = ops.cast(mean, "float32"), ops.cast(log_variance, "float32")
         self.add_loss(self._divergence(mean, log_variance))
         noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.seed_generator)
-        return mean + ops.exp(0.5 * log_variance) * noise
+        draw = mean + ops.exp(0.5 * log_variance) * noise
+        largest = LARGEST.get(keras.backend.standardize_dtype(dtype))
+        return draw if largest is None else ops.cast(ops.clip(draw, -largest, largest), dtype)
 
     def compute_output_shape(self, mean_shape, log_variance_shape=None):
-        return tuple(mean_shape if log_variance_shape is not None else mean_shape[0])
+        is_list = isinstance(mean_shape[0], (list, tuple))
+        return tuple(mean_shape[0] if is_list else mean_shape)
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
 
+    def _two(self, mean, log_variance):
+        if log_variance is not None:
+            return mean, log_variance
+        if not isinstance(mean, (list, tuple)) or len(mean) != 2:
+            raise ValueError(
+                "Sampling takes the means and the logarithms of the variances. Received: "
+                "log_variance=None. Call Sampling()(mean, log_variance)."
+            )
+        return mean
+
     def _divergence(self, mean, log_variance):
-        """In float32: a half-precision exponential overflows at a log variance of 11."""
-        mean, log_variance = ops.cast(mean, "float32"), ops.cast(log_variance, "float32")
         terms = 1.0 + log_variance - ops.square(mean) - ops.exp(log_variance)
-        return -0.5 * ops.sum(terms) / ops.cast(ops.shape(mean)[0], "float32")
+        return -0.5 * ops.sum(terms) / ops.cast(ops.shape(mean)[0], mean.dtype)

@@ -6,17 +6,19 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from kerasseg.layers.windows import (
-    WindowLayer,
+from kerasseg.layers.arguments import (
+    KeepsIntegers,
     ceil_divide,
-    compiles_pieces,
-    may_be_equal,
-    pad_axes,
-    slice_axes,
+    check_is_map,
+    check_is_shape,
     spatial_axes,
     standardize_data_format,
     standardize_pair,
 )
+from kerasseg.layers.backend import tensorflow_paths
+from kerasseg.layers.windows import WindowLayer, may_be_equal, pad_axes, slice_axes
+
+CALL = "MaxUnpooling2D()(values, argmax)"
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -47,6 +49,11 @@ class MaxUnpooling2D(WindowLayer):
     Input shape: `(batch, height, width, channels)` for `channels_last`, `values` and `argmax`.
     Output shape: `(batch, unpooled_height, unpooled_width, channels)`, the dtype of `values`.
 
+    Raises:
+        ValueError: sizes that are no positive integers, a list of tensors, `values` and `argmax` of
+            different shapes, or a `like` that was not pooled to that shape.
+        TypeError: an `argmax` that does not hold integers.
+
     Example:
 
     >>> values = np.array([9.0, 7.0]).reshape(1, 1, 2, 1)
@@ -56,21 +63,23 @@ class MaxUnpooling2D(WindowLayer):
      [0. 0. 7. 0.]]
     """
 
-    def call(self, values, argmax, like=None, training=False):
-        self._check(values, argmax, like)
-        if compiles_pieces(training):
-            from kerasseg.layers import tensorflow_training
+    def build(self, values_shape, argmax_shape=None, like_shape=None):
+        check_is_shape(values_shape, "values", CALL)
 
-            return tensorflow_training.unpool(self.windows, values, argmax, like)
+    def call(self, values, argmax=None, like=None, training=False):
+        self._check(values, argmax, like)
+        tensorflow = tensorflow_paths()
+        if tensorflow and tensorflow.compiles_pieces(training):
+            return tensorflow.max_unpool(self.windows, values, argmax, like, unpool)
         return unpool(self.windows, values, argmax, like)
 
-    def compute_output_shape(self, values_shape, argmax_shape, like_shape=None):
+    def compute_output_shape(self, values_shape, argmax_shape=None, like_shape=None):
         shape = list(values_shape)
         for w, length in zip(self.windows, unpooled_lengths(self.windows, shape, like_shape)):
             shape[w.axis] = length
         return tuple(shape)
 
-    def compute_output_spec(self, values, argmax, like=None, training=False):
+    def compute_output_spec(self, values, argmax=None, like=None, training=False):
         self._check(values, argmax, like)
         like_shape = None if like is None else like.shape
         shape = self.compute_output_shape(values.shape, argmax.shape, like_shape)
@@ -78,6 +87,12 @@ class MaxUnpooling2D(WindowLayer):
         return keras.KerasTensor(shape, dtype=dtype)
 
     def _check(self, values, argmax, like):
+        check_is_map(values, "values", CALL)
+        if argmax is None:
+            raise ValueError(
+                "`argmax` must be the second output of MaxPoolingWithArgmax2D. Received: "
+                f"argmax=None. Call {CALL}."
+            )
         if "int" not in keras.backend.standardize_dtype(argmax.dtype):
             raise TypeError(
                 "`argmax` must hold integers, the second output of MaxPoolingWithArgmax2D. "
@@ -182,7 +197,7 @@ def interleave(windows, phases):
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
-class AverageUnpooling2D(keras.layers.Layer):
+class AverageUnpooling2D(KeepsIntegers):
     """Copies every value over its window: nearest-neighbour upsampling.
 
     `AveragePooling2D` undoes it (the book's chapter 6, "average-unpooling" or upsampling): to the

@@ -3,11 +3,21 @@
 import keras
 from keras import ops
 
-from kerasseg.layers.windows import spatial_axes, standardize_data_format, standardize_pair
+from kerasseg.layers.arguments import (
+    KeepsIntegers,
+    at_least,
+    check_is_map,
+    check_is_shape,
+    spatial_axes,
+    standardize_data_format,
+    standardize_pair,
+)
+
+CALL = "BilinearUpsampling2D()(inputs, like)"
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
-class BilinearUpsampling2D(keras.layers.Layer):
+class BilinearUpsampling2D(KeepsIntegers):
     """Enlarges a map by bilinear interpolation.
 
     The two conventions differ in which input position output `i` of `out` shows, of `in`:
@@ -17,7 +27,8 @@ class BilinearUpsampling2D(keras.layers.Layer):
     - `align_corners=True`: `i * (in - 1) / (out - 1)`, pixels are points and corners fall on
       corners, so that a linear ramp stays one; as Caffe's Interp, hence DeepLab and PSPNet.
 
-    Positions are computed in integers, so they are exact on every backend.
+    Positions are computed in integers, so they are exact on every backend. A map of integers is
+    interpolated in float32 and rounded, as by `keras.layers.UpSampling2D`.
 
     Args:
         size: Positive integer or pair: factors of height and width. Ignored if `like` is given.
@@ -31,6 +42,9 @@ class BilinearUpsampling2D(keras.layers.Layer):
     Input shape: `(batch, height, width, channels)` for `channels_last`.
     Output shape: `(batch, height * size, width * size, channels)`, or the height and width of
         `like`.
+
+    Raises:
+        ValueError: a size that is no positive integer or pair, or a list of tensors.
 
     Example:
 
@@ -48,12 +62,23 @@ class BilinearUpsampling2D(keras.layers.Layer):
         self.data_format = standardize_data_format(data_format)
         self.axes = spatial_axes(self.data_format)
 
+    def build(self, inputs_shape, like_shape=None):
+        check_is_shape(inputs_shape, "inputs", CALL)
+
     def call(self, inputs, like=None):
+        check_is_map(inputs, "inputs", CALL)
+        dtype = keras.backend.standardize_dtype(inputs.dtype)
+        if "float" not in dtype:
+            inputs = ops.cast(inputs, "float32")
         for axis, factor in zip(self.axes, self.size):
             size = ops.shape(inputs)[axis]
             target = size * factor if like is None else ops.shape(like)[axis]
             inputs = interpolate(inputs, axis, size, target, self.align_corners)
-        return inputs
+        return inputs if "float" in dtype else ops.cast(ops.round(inputs), dtype)
+
+    def compute_output_spec(self, inputs, like=None):
+        check_is_map(inputs, "inputs", CALL)
+        return super().compute_output_spec(inputs, like)
 
     def compute_output_shape(self, inputs_shape, like_shape=None):
         shape = list(inputs_shape)
@@ -90,9 +115,9 @@ def interpolation_positions(size, target, align_corners):
     """
     row = ops.arange(target, dtype="int32")
     if align_corners:
-        numerator, denominator = row * (size - 1), ops.maximum(target - 1, 1)
+        numerator, denominator = row * (size - 1), at_least(target - 1, 1)
     else:
-        numerator = ops.maximum((2 * row + 1) * size - target, 0)
+        numerator = at_least((2 * row + 1) * size - target, 0)
         denominator = 2 * target
         numerator = ops.minimum(numerator, (size - 1) * denominator)
     below = numerator // denominator

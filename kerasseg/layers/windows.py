@@ -6,6 +6,15 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from kerasseg.layers.arguments import (
+    at_least,
+    ceil_divide,
+    spatial_axes,
+    standardize_data_format,
+    standardize_padding,
+    standardize_pair,
+)
+
 
 class WindowLayer(keras.layers.Layer):
     """What a pooling and its unpooling have in common: the four arguments that place the windows.
@@ -15,6 +24,9 @@ class WindowLayer(keras.layers.Layer):
         strides: Positive integer or pair: step from window to window. `None` for `pool_size`.
         padding: `"valid"` or `"same"`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
+
+    Raises:
+        ValueError: sizes that are no positive integers, an unknown padding or data format.
     """
 
     def __init__(self, pool_size=2, strides=None, padding="valid", data_format=None, **kwargs):
@@ -36,48 +48,6 @@ class WindowLayer(keras.layers.Layer):
             "padding": self.padding,
             "data_format": self.data_format,
         }
-
-
-def standardize_pair(value, name):
-    """`2` -> `(2, 2)`, for two positive integers."""
-    pair = (value, value) if isinstance(value, int) else value
-    if (
-        not isinstance(pair, (tuple, list))
-        or len(pair) != 2
-        or not all(isinstance(entry, int) and entry > 0 for entry in pair)
-    ):
-        raise ValueError(
-            f"`{name}` must be a positive integer or a pair of them (height, width). "
-            f"Received: {name}={value}"
-        )
-    return tuple(pair)
-
-
-def standardize_padding(padding):
-    if padding not in ("valid", "same"):
-        raise ValueError(f"`padding` must be 'valid' or 'same'. Received: padding={padding}")
-    return padding
-
-
-def standardize_data_format(data_format):
-    """`None` -> Keras's default."""
-    if data_format is None:
-        return keras.config.image_data_format()
-    if data_format not in ("channels_last", "channels_first"):
-        raise ValueError(
-            "`data_format` must be 'channels_last', 'channels_first' or None (Keras's default). "
-            f"Received: data_format={data_format}"
-        )
-    return data_format
-
-
-def spatial_axes(data_format):
-    """The axes of height and width."""
-    return (1, 2) if data_format == "channels_last" else (2, 3)
-
-
-def ceil_divide(size, divisor):
-    return (size + divisor - 1) // divisor  # not -(-size // divisor): ONNX divides towards zero
 
 
 class Windows(NamedTuple):
@@ -141,7 +111,7 @@ class Windows(NamedTuple):
         if self.padding == "valid":
             return 0
         beyond = (self.count(length) - 1) * self.stride + self.size - length
-        return max(beyond, 0) if isinstance(length, int) else ops.maximum(beyond, 0)
+        return at_least(beyond, 0)
 
 
 def window_entries(windows, x):
@@ -217,12 +187,3 @@ def may_be_equal(shape, other):
     return len(shape) == len(other) and all(
         None in pair or pair[0] == pair[1] for pair in zip(shape, other)
     )
-
-
-def compiles_pieces(training):
-    """Whether to take the route of `tensorflow_training`."""
-    if not training or keras.backend.backend() != "tensorflow":
-        return False
-    from kerasseg.layers import tensorflow_training
-
-    return tensorflow_training.is_faster()

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasseg.layers.windows import may_be_equal, spatial_axes, standardize_data_format
+from kerasseg.layers.arguments import spatial_axes, standardize_data_format
+from kerasseg.layers.windows import may_be_equal
 
 # The window of SSIM: Wang et al., section III.C
 SSIM_SIZE, SSIM_SIGMA = 11, 1.5

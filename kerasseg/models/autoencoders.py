@@ -3,16 +3,9 @@
 import math
 
 import keras
-from keras import layers
 
-from kerasseg.layers import CenterCropLike, PadToMultiple, Sampling
-from kerasseg.models.blocks import (
-    channel_axis,
-    in_data_format,
-    output,
-    scale_filters,
-    spatial_shape,
-)
+from kerasseg.models.blocks import output, scale_filters
+from kerasseg.models.formats import channel_axis, in_data_format, layers, spatial_shape
 
 GRID_CHANNELS = 2  # of the small map that a variational decoder begins with
 
@@ -97,7 +90,7 @@ def conv_autoencoder(
     arguments = {"kernel_size": 4, "strides": 2, "padding": "same", "activation": "relu"}
     image = keras.Input(input_shape, name="image")
 
-    x = PadToMultiple(2 ** len(filters), name="pad")(image)
+    x = layers.PadToMultiple(2 ** len(filters), name="pad")(image)
     for count, layer_name in zip(filters, names):
         x = layers.Conv2D(count, name=layer_name, **arguments)(x)
     for i, count in reversed(list(enumerate(filters, start=1))):
@@ -171,7 +164,7 @@ def vae(
     x = layers.Flatten(name="flatten")(x)
     mean = layers.Dense(code_size, name="mean")(x)
     log_variance = layers.Dense(code_size, name="log_variance")(x)
-    x = Sampling(seed, name="code")(mean, log_variance)
+    x = layers.Sampling(seed, name="code")(mean, log_variance)
 
     x = layers.Dense(math.prod(grid[1:]), activation="relu", name="grid_numbers")(x)
     x = layers.Reshape(grid[1:], name="grid")(x)
@@ -188,7 +181,7 @@ def crop_to(image, x):
     """The middle of `x`, as large as the image; without the image itself if sizes are fixed."""
     sizes, targets = (spatial_shape(y.shape[1:]) for y in (x, image))
     if None in sizes + targets:
-        return CenterCropLike(name="crop")(x, image)
+        return layers.CenterCropLike(name="crop")(x, image)
     surplus = [size - target for size, target in zip(sizes, targets)]
     if not any(surplus):
         return x
@@ -233,6 +226,6 @@ def split_autoencoder(model):
             f"has to crop. Received: model.input_shape={model.input_shape}"
         )
     code = found["code"]
-    encoded = found["mean"].output if isinstance(code, Sampling) else code.output
+    encoded = found["mean"].output if isinstance(code, layers.Sampling) else code.output
     encoder = keras.Model(model.input, encoded, name="encoder")
     return encoder, keras.Model(code.output, model.output, name="decoder")

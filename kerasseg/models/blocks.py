@@ -1,78 +1,12 @@
 """The pieces that several drawings share."""
 
-import functools
-import inspect
 import math
-from collections.abc import Iterable
-from numbers import Integral, Real
+from numbers import Real
 
-import keras
-from keras import activations, layers
+from keras import activations
 
 from kerasseg.anatomy.graphs import ALONG_LAST_AXIS
-from kerasseg.layers import (
-    AtrousConv2D,
-    BilinearUpsampling2D,
-    CenterCropLike,
-    FusedBatchNormalization,
-)
-
-
-def in_data_format(build):
-    """Decorator of a model function: its `data_format` holds for every layer it makes.
-
-    Layers take `keras.config.image_data_format()` when they are not told otherwise, so the
-    drawing need not repeat the argument; the user's own setting comes back afterwards. What every
-    drawing takes, `input_shape` and `num_classes`, is checked here too.
-    """
-    names = list(inspect.signature(build).parameters)
-
-    @functools.wraps(build)
-    def wrapper(*args, **kwargs):
-        given = {**dict(zip(names, args)), **kwargs}
-        before = keras.config.image_data_format()
-        keras.config.set_image_data_format(given.get("data_format") or before)
-        try:
-            check(given)
-            return build(*args, **kwargs)
-        finally:
-            keras.config.set_image_data_format(before)
-
-    return wrapper
-
-
-def check(arguments):
-    """Stops an `input_shape` or a `num_classes` of which no model can be made."""
-    shape = arguments.get("input_shape", (1, 1, 1))
-    axes = ("height", "width", "channels")
-    axes = axes if channel_axis() == -1 else (axes[2], *axes[:2])
-    sizes = tuple(shape) if isinstance(shape, Iterable) else ()
-    if len(sizes) != 3 or not all(
-        is_count(size) or (size is None and axis != "channels") for axis, size in zip(axes, sizes)
-    ):
-        raise ValueError(
-            f"`input_shape` must be ({', '.join(axes)}), positive integers; height and width may "
-            f"be None. Received: input_shape={shape!r}"
-        )
-    num_classes = arguments.get("num_classes", 1)
-    if not is_count(num_classes):
-        raise ValueError(
-            f"`num_classes` must be a positive integer. Received: num_classes={num_classes!r}"
-        )
-
-
-def is_count(number):
-    return isinstance(number, Integral) and number > 0
-
-
-def channel_axis():
-    """The axis of the channels in the current data format."""
-    return -1 if keras.config.image_data_format() == "channels_last" else 1
-
-
-def spatial_shape(input_shape):
-    """(height, width) of an input shape without its batch axis."""
-    return tuple(input_shape[:2] if channel_axis() == -1 else input_shape[1:])
+from kerasseg.models.formats import channel_axis, layers
 
 
 def scale_filters(filters, width):
@@ -83,10 +17,10 @@ def scale_filters(filters, width):
 
 
 def conv2d(filters, kernel_size, rate=1, **arguments):
-    """A convolution layer, with holes if `rate` is not 1."""
+    """A convolution layer, dilated if `rate` is not 1."""
     if rate == 1:
         return layers.Conv2D(filters, kernel_size, **arguments)
-    return AtrousConv2D(filters, kernel_size, rate, **arguments)
+    return layers.AtrousConv2D(filters, kernel_size, rate, **arguments)
 
 
 def conv_block(x, filters, name, kernel_size=3, batch_norm=True, convolution=conv2d, **arguments):
@@ -97,7 +31,7 @@ def conv_block(x, filters, name, kernel_size=3, batch_norm=True, convolution=con
     arguments = {"padding": "same", "kernel_initializer": "he_normal", **arguments}
     x = convolution(filters, kernel_size, name=name, **arguments)(x)
     if batch_norm:
-        x = FusedBatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
+        x = layers.FusedBatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
@@ -109,7 +43,7 @@ def score_head(x, num_classes, like=None, kernel_size=1, activation=None):
     """
     x = layers.Conv2D(num_classes, kernel_size, padding="same", name="scores")(x)
     if like is not None:
-        x = CenterCropLike(name="crop")(x, like)
+        x = layers.CenterCropLike(name="crop")(x, like)
     return output(x, activation)
 
 
@@ -118,8 +52,10 @@ def enlarge_scores(x, padded, image, activation=None, name="logits"):
 
     Corners fall on corners, so the scores stay where they were computed and none is made up.
     """
-    x = BilinearUpsampling2D(align_corners=True, dtype="float32", name=f"{name}_enlarge")(x, padded)
-    x = CenterCropLike(dtype="float32", name=f"{name}_crop")(x, image)
+    x = layers.BilinearUpsampling2D(align_corners=True, dtype="float32", name=f"{name}_enlarge")(
+        x, padded
+    )
+    x = layers.CenterCropLike(dtype="float32", name=f"{name}_crop")(x, image)
     return output(x, activation, name)
 
 

@@ -1,10 +1,9 @@
 """DeconvNet (Noh, Hong and Han, ICCV 2015)."""
 
 import keras
-from keras import layers
 
-from kerasseg.layers import CenterCropLike, MaxPoolingWithArgmax2D, MaxUnpooling2D, PadToMultiple
-from kerasseg.models.blocks import conv_block, in_data_format, scale_filters, score_head
+from kerasseg.models.blocks import conv_block, scale_filters, score_head
+from kerasseg.models.formats import in_data_format, layers
 from kerasseg.models.pretrained import encoder_input, load_encoder
 from kerasseg.models.vgg import CONVOLUTIONS, STAGES, convs
 
@@ -77,20 +76,22 @@ def deconvnet(
 
     for stage in (1, 2, 3, 4, 5):
         x = before = convs(x, STAGES[stage - 1], f"encoder{stage}", width)
-        x, argmax = MaxPoolingWithArgmax2D(2, padding="same", name=f"encoder{stage}_pool")(x)
+        x, argmax = layers.MaxPoolingWithArgmax2D(2, padding="same", name=f"encoder{stage}_pool")(x)
         pooled_away.append((argmax, before))
 
     pool5 = x
     deep, wide = scale_filters(512, width), scale_filters(4096, width)
-    x = PadToMultiple(1, minimum=7, name="fc6_pad")(x)
+    x = layers.PadToMultiple(1, minimum=7, name="fc6_pad")(x)
     x = conv_block(x, wide, "fc6", 7, padding="valid")
     x = conv_block(x, wide, "fc7", 1)
     x = conv_block(x, deep, "fc6_deconv", 7, convolution=layers.Conv2DTranspose, padding="valid")
-    x = CenterCropLike(name="fc6_crop")(x, pool5)
+    x = layers.CenterCropLike(name="fc6_crop")(x, pool5)
 
     for stage in (5, 4, 3, 2, 1):
         argmax, before = pooled_away.pop()
-        x = MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")(x, argmax, like=before)
+        x = layers.MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")(
+            x, argmax, like=before
+        )
         x = deconvs(x, DECODER[stage - 1], width, f"decoder{stage}")
 
     logits = score_head(x, num_classes, activation=activation)

@@ -1,10 +1,9 @@
 """DeepLab v1 (Chen, Papandreou, Kokkinos, Murphy and Yuille, ICLR 2015)."""
 
 import keras
-from keras import layers
 
-from kerasseg.layers import PadToMultiple
-from kerasseg.models.blocks import enlarge_scores, in_data_format
+from kerasseg.models.blocks import enlarge_scores
+from kerasseg.models.formats import in_data_format, layers
 from kerasseg.models.pretrained import encoder_input, load_encoder
 from kerasseg.models.vgg import CONVOLUTIONS, FULLY_CONNECTED, deeplab_vgg16, fully_connected
 
@@ -66,7 +65,7 @@ def deeplab_v1(
     """
     image = keras.Input(input_shape, name="image")
     x = encoder_input(image, encoder_weights, width)
-    x = padded = PadToMultiple(8, remainder=1, name="pad")(x)
+    x = padded = layers.PadToMultiple(8, remainder=1, name="pad")(x)
 
     *_, x = deeplab_vgg16(x, width)
     x = layers.ZeroPadding2D(1, name="average_pad")(x)

@@ -1,10 +1,9 @@
 """DeepLab v2 (Chen, Papandreou, Kokkinos, Murphy and Yuille, PAMI 2018)."""
 
 import keras
-from keras import layers
 
-from kerasseg.layers import AtrousConv2D, PadToMultiple
-from kerasseg.models.blocks import enlarge_scores, in_data_format
+from kerasseg.models.blocks import enlarge_scores
+from kerasseg.models.formats import in_data_format, layers
 from kerasseg.models.pretrained import encoder_input, load_encoder
 from kerasseg.models.resnets import load_resnet, resnet
 from kerasseg.models.vgg import CONVOLUTIONS, deeplab_vgg16, fully_connected
@@ -20,7 +19,7 @@ def vgg_scores(x, num_classes, rate, width):
 
 
 def resnet_scores(x, num_classes, rate):
-    return AtrousConv2D(num_classes, 3, rate, padding="same", name=f"scores_rate{rate}")(x)
+    return layers.AtrousConv2D(num_classes, 3, rate, padding="same", name=f"scores_rate{rate}")(x)
 
 
 @in_data_format
@@ -81,7 +80,7 @@ def deeplab_v2(
         raise ValueError(f"`encoder` must be 'vgg16' or 'resnet101'. Received: encoder={encoder!r}")
     image = keras.Input(input_shape, name="image")
     x = encoder_input(image, encoder_weights, width)
-    x = padded = PadToMultiple(8, remainder=1, name="pad")(x)
+    x = padded = layers.PadToMultiple(8, remainder=1, name="pad")(x)
 
     if encoder == "vgg16":
         *_, x = deeplab_vgg16(x, width)

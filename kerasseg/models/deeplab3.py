@@ -1,10 +1,9 @@
 """DeepLab v3 (Chen, Papandreou, Schroff and Adam, 2017)."""
 
 import keras
-from keras import layers
 
-from kerasseg.layers import AtrousSpatialPyramidPooling, PadToMultiple
-from kerasseg.models.blocks import enlarge_scores, in_data_format, scale_filters
+from kerasseg.models.blocks import enlarge_scores, scale_filters
+from kerasseg.models.formats import in_data_format, layers
 from kerasseg.models.pretrained import encoder_input
 from kerasseg.models.resnets import load_resnet, resnet
 
@@ -76,10 +75,10 @@ def deeplab_v3(
         )
     image = keras.Input(input_shape, name="image")
     x = encoder_input(image, encoder_weights, width)
-    padded = PadToMultiple(output_stride, remainder=1, name="pad")(x)
+    padded = layers.PadToMultiple(output_stride, remainder=1, name="pad")(x)
     *_, conv5 = resnet(padded, encoder, output_stride, multi_grid=(1, 2, 4), width=width)
 
-    x = AtrousSpatialPyramidPooling(
+    x = layers.AtrousSpatialPyramidPooling(
         scale_filters(256, width), RATES[output_stride], dropout=0.1, name="pyramid"
     )(conv5)
     x = layers.Conv2D(num_classes, 1, name="scores")(x)

@@ -2,15 +2,9 @@
 
 import keras
 import numpy as np
-from keras import layers
 
-from kerasseg.layers import (
-    BilinearUpsampling2D,
-    CenterCropLike,
-    PadToMultiple,
-    ReflectionPadding2D,
-)
-from kerasseg.models.blocks import conv_block, in_data_format, output, scale_filters
+from kerasseg.models.blocks import conv_block, output, scale_filters
+from kerasseg.models.formats import in_data_format, layers
 from kerasseg.models.pretrained import encoder_input, load_encoder
 from kerasseg.models.vgg import CONVOLUTIONS, FULLY_CONNECTED, fully_connected, vgg16
 
@@ -145,8 +139,8 @@ def dilatednet(
         )
     image = keras.Input(input_shape, name="image")
     x = encoder_input(image, encoder_weights, width)
-    x = PadToMultiple(8, name="pad")(x)
-    x = ReflectionPadding2D(MARGIN, name="mirror")(x)
+    x = layers.PadToMultiple(8, name="pad")(x)
+    x = layers.ReflectionPadding2D(MARGIN, name="mirror")(x)
 
     *_, x = vgg16(x, width, "valid", strides=(2, 2, 2, None, None), rates=(1, 1, 1, 1, 2))
     x = fully_connected(x, 4096, "fc6", 7, width, dropout, padding="valid", rate=4)
@@ -157,7 +151,7 @@ def dilatednet(
         noise = 0.001 if context == "large" else 0.0
         x = context_module(x, num_classes, CONTEXTS[context], noise, width)
 
-    x = BilinearUpsampling2D(8, dtype="float32", name="enlarge")(x)
-    x = CenterCropLike(dtype="float32", name="crop")(x, image)
+    x = layers.BilinearUpsampling2D(8, dtype="float32", name="enlarge")(x)
+    x = layers.CenterCropLike(dtype="float32", name="crop")(x, image)
     model = keras.Model(image, output(x, activation), name=name)
     return load_encoder(model, encoder_weights, "VGG16", {**CONVOLUTIONS, **FULLY_CONNECTED})

@@ -1,16 +1,15 @@
 """FC-DenseNet, the One Hundred Layers Tiramisu (Jégou et al., 2017)."""
 
 import keras
-from keras import layers
 
-from kerasseg.layers import FusedBatchNormalization, PadToMultiple
-from kerasseg.models.blocks import channel_axis, in_data_format, scale_filters, score_head
+from kerasseg.models.blocks import scale_filters, score_head
+from kerasseg.models.formats import channel_axis, in_data_format, layers
 
 FIRST = 48
 
 
 def bn_relu_conv(x, filters, name, dropout, kernel_size=3):
-    x = FusedBatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
+    x = layers.FusedBatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
     x = layers.ReLU(name=f"{name}_relu")(x)
     x = layers.Conv2D(
         filters, kernel_size, padding="same", kernel_initializer="he_uniform", name=f"{name}_conv"
@@ -41,7 +40,7 @@ def fc_densenet(
     image = keras.Input(input_shape, name="image")
     skips = []
 
-    x = PadToMultiple(32, name="pad")(image)
+    x = layers.PadToMultiple(32, name="pad")(image)
     x = layers.Conv2D(
         scale_filters(FIRST, width),
         3,

@@ -1,11 +1,10 @@
 """FCN-32s, 16s and 8s (Long, Shelhamer and Darrell, CVPR 2015)."""
 
 import keras
-from keras import layers
 
 from kerasseg.initializers import Bilinear
-from kerasseg.layers import CenterCropLike, CropLike, PadToMultiple
-from kerasseg.models.blocks import in_data_format, output
+from kerasseg.models.blocks import output
+from kerasseg.models.formats import in_data_format, layers
 from kerasseg.models.pretrained import encoder_input, load_encoder
 from kerasseg.models.vgg import CONVOLUTIONS, FULLY_CONNECTED, fully_connected, vgg16
 
@@ -46,7 +45,9 @@ def fcn(
 
     x = encoder_input(image, encoder_weights, width)
     # The paper's first convolution pads by 100, here by 99 and its own 1.
-    x = (layers.ZeroPadding2D(99, name="pad") if is_paper else PadToMultiple(32, name="pad"))(x)
+    x = (
+        layers.ZeroPadding2D(99, name="pad") if is_paper else layers.PadToMultiple(32, name="pad")
+    )(x)
     *_, pool3, pool4, x = vgg16(x, width)
     x = fully_connected(x, 4096, "fc6", 7, width, dropout, padding=padding)
     x = fully_connected(x, 4096, "fc7", 1, width, dropout)
@@ -57,15 +58,15 @@ def fcn(
         x = upsample(x, num_classes, 2, f"decoder{stage}_up", padding)
         skip = skip_scores({3: pool3, 4: pool4}[stage], num_classes, stage)
         if is_paper:
-            skip = CropLike(STAGE_OFFSETS[stage], name=f"decoder{stage}_crop")(skip, x)
+            skip = layers.CropLike(STAGE_OFFSETS[stage], name=f"decoder{stage}_crop")(skip, x)
         x = layers.Add(name=f"decoder{stage}_sum")([x, skip])
         factor //= 2
 
     x = upsample(x, num_classes, factor, f"upsample{factor}", padding, trainable=False)
     if is_paper:
-        x = CropLike(OUTPUT_OFFSETS[factor], name="crop")(x, image)
+        x = layers.CropLike(OUTPUT_OFFSETS[factor], name="crop")(x, image)
     else:
-        x = CenterCropLike(name="crop")(x, image)
+        x = layers.CenterCropLike(name="crop")(x, image)
     model = keras.Model(image, output(x, activation), name=name)
     return load_encoder(model, encoder_weights, "VGG16", {**CONVOLUTIONS, **FULLY_CONNECTED})
 

@@ -1,26 +1,20 @@
 """Hypercolumns (Hariharan, Arbeláez, Girshick and Malik, CVPR 2015)."""
 
 import keras
-from keras import layers
 
-from kerasseg.layers import (
-    BilinearUpsampling2D,
-    CenterCropLike,
-    FusedBatchNormalization,
-    PadToMultiple,
-)
-from kerasseg.models.blocks import channel_axis, in_data_format, output
+from kerasseg.models.blocks import output
+from kerasseg.models.formats import channel_axis, in_data_format, layers
 from kerasseg.models.pretrained import encoder_input, load_encoder
 from kerasseg.models.vgg import CONVOLUTIONS, FULLY_CONNECTED, fully_connected, vgg16
 
 
 def classify(x, num_classes, name, factor):
     """What the map `name` adds to the scores of each pixel, `factor` times as dense as the map."""
-    normalize = FusedBatchNormalization(
+    normalize = layers.FusedBatchNormalization(
         axis=channel_axis(), center=False, scale=False, name=f"{name}_bn"
     )
     x = layers.Conv2D(num_classes, 1, name=f"{name}_scores")(normalize(x))
-    return BilinearUpsampling2D(factor, dtype="float32", name=f"{name}_enlarge")(x)
+    return layers.BilinearUpsampling2D(factor, dtype="float32", name=f"{name}_enlarge")(x)
 
 
 @in_data_format
@@ -77,7 +71,7 @@ def hypercolumn(
     """
     image = keras.Input(input_shape, name="image")
     x = encoder_input(image, encoder_weights, width)
-    x = PadToMultiple(32, name="pad")(x)
+    x = layers.PadToMultiple(32, name="pad")(x)
 
     *_, pool3, pool4, x = vgg16(x, width)
     x = fully_connected(x, 4096, "fc6", 7, width, dropout)
@@ -89,6 +83,6 @@ def hypercolumn(
         classify(x, num_classes, "fc7", 32),
     ]
     x = layers.Add(dtype="float32", name="sum")(scores)
-    x = CenterCropLike(dtype="float32", name="crop")(x, image)
+    x = layers.CenterCropLike(dtype="float32", name="crop")(x, image)
     model = keras.Model(image, output(x, activation), name=name)
     return load_encoder(model, encoder_weights, "VGG16", {**CONVOLUTIONS, **FULLY_CONNECTED})

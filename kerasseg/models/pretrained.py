@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasseg.layers import CaffePreprocessing
 from kerasseg.layers.preprocessing import MEANS
+from kerasseg.models.formats import layers
 
 # How `keras.applications` begins the names of what an encoder is made of: "block3_", "conv4_".
 STAGE = re.compile(r"(block|conv)\d+_")
@@ -23,7 +23,7 @@ def encoder_input(image, encoder_weights, width):
             f"`encoder_weights` exist for width=1 alone. Received: width={width}. "
             "Leave out one of the two."
         )
-    return CaffePreprocessing(name="preprocessing")(image)
+    return layers.CaffePreprocessing(name="preprocessing")(image)
 
 
 def load_encoder(model, encoder_weights, application, names, decimate=False):

@@ -1,10 +1,9 @@
 """PSPNet (Zhao, Shi, Qi, Wang and Jia, CVPR 2017)."""
 
 import keras
-from keras import layers
 
-from kerasseg.layers import PadToMultiple, PyramidPooling
-from kerasseg.models.blocks import conv_block, enlarge_scores, in_data_format, scale_filters
+from kerasseg.models.blocks import conv_block, enlarge_scores, scale_filters
+from kerasseg.models.formats import in_data_format, layers
 from kerasseg.models.pretrained import encoder_input
 from kerasseg.models.resnets import load_resnet, resnet
 
@@ -82,10 +81,10 @@ def pspnet(
     """
     image = keras.Input(input_shape, name="image")
     x = encoder_input(image, encoder_weights, width)
-    padded = PadToMultiple(8, remainder=1, name="pad")(x)
+    padded = layers.PadToMultiple(8, remainder=1, name="pad")(x)
     *_, conv4, conv5 = resnet(padded, encoder, output_stride=8, width=width)
 
-    x = PyramidPooling((1, 2, 3, 6), scale_filters(512, width), name="pyramid")(conv5)
+    x = layers.PyramidPooling((1, 2, 3, 6), scale_filters(512, width), name="pyramid")(conv5)
     x = classify(x, scale_filters(512, width), num_classes, 0.1, "head")
     logits = enlarge_scores(x, padded, image, activation)
 

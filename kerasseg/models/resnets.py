@@ -1,9 +1,7 @@
 """ResNet-50 and ResNet-101 as encoders (He, Zhang, Ren and Sun, CVPR 2016)."""
 
-from keras import layers
-
-from kerasseg.layers import AtrousConv2D, FusedBatchNormalization
-from kerasseg.models.blocks import channel_axis, scale_filters
+from kerasseg.models.blocks import scale_filters
+from kerasseg.models.formats import channel_axis, layers
 from kerasseg.models.pretrained import load_encoder
 
 APPLICATIONS = {"resnet50": "ResNet50", "resnet101": "ResNet101"}
@@ -14,7 +12,9 @@ FILTERS = (64, 128, 256, 512)
 def convolution(x, filters, kernel_size, name, layer=layers.Conv2D, **arguments):
     """A convolution with bias, and batch normalisation: `name_conv`, `name_bn`."""
     x = layer(filters, kernel_size, name=f"{name}_conv", **arguments)(x)
-    return FusedBatchNormalization(axis=channel_axis(), epsilon=1.001e-5, name=f"{name}_bn")(x)
+    return layers.FusedBatchNormalization(axis=channel_axis(), epsilon=1.001e-5, name=f"{name}_bn")(
+        x
+    )
 
 
 def bottleneck(x, narrow, wide, stride, rate, first, name):
@@ -23,7 +23,7 @@ def bottleneck(x, narrow, wide, stride, rate, first, name):
     x = convolution(x, narrow, 1, f"{name}_1", strides=stride)
     x = layers.ReLU(name=f"{name}_1_relu")(x)
     # Of one class at every rate: weights files, which name classes, then fit all output strides.
-    x = convolution(x, narrow, 3, f"{name}_2", AtrousConv2D, rate=rate, padding="same")
+    x = convolution(x, narrow, 3, f"{name}_2", layers.AtrousConv2D, rate=rate, padding="same")
     x = layers.ReLU(name=f"{name}_2_relu")(x)
     x = convolution(x, wide, 1, f"{name}_3")
     x = layers.Add(name=f"{name}_add")([shortcut, x])

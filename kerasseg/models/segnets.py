@@ -1,21 +1,9 @@
 """SegNet and SegNet-Basic (Badrinarayanan, Kendall and Cipolla, PAMI 2017)."""
 
 import keras
-from keras import layers
 
-from kerasseg.layers import (
-    FusedBatchNormalization,
-    LocalResponseNormalization,
-    MaxPoolingWithArgmax2D,
-    MaxUnpooling2D,
-)
-from kerasseg.models.blocks import (
-    channel_axis,
-    conv_block,
-    in_data_format,
-    scale_filters,
-    score_head,
-)
+from kerasseg.models.blocks import conv_block, scale_filters, score_head
+from kerasseg.models.formats import channel_axis, in_data_format, layers
 from kerasseg.models.pretrained import encoder_input, load_encoder
 from kerasseg.models.vgg import CONVOLUTIONS, STAGES, convs
 
@@ -76,12 +64,14 @@ def segnet(
 
     for stage in (1, 2, 3, 4, 5):
         x = before = convs(x, STAGES[stage - 1], f"encoder{stage}", width)
-        x, argmax = MaxPoolingWithArgmax2D(2, padding="same", name=f"encoder{stage}_pool")(x)
+        x, argmax = layers.MaxPoolingWithArgmax2D(2, padding="same", name=f"encoder{stage}_pool")(x)
         pooled_away.append((argmax, before))
 
     for stage in (5, 4, 3, 2, 1):
         argmax, before = pooled_away.pop()
-        x = MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")(x, argmax, like=before)
+        x = layers.MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")(
+            x, argmax, like=before
+        )
         x = convs(x, DECODER[stage - 1], f"decoder{stage}", width)
 
     logits = score_head(x, num_classes, kernel_size=3, activation=activation)
@@ -130,18 +120,20 @@ def segnet_basic(
     filters = scale_filters(64, width)
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(255.0, name="rescaling")(image)
-    x = LocalResponseNormalization(name="normalization")(x)
+    x = layers.LocalResponseNormalization(name="normalization")(x)
     pooled_away = []
 
     for stage in (1, 2, 3, 4):
         x = before = conv_block(x, filters, f"encoder{stage}_conv", 7)
-        x, argmax = MaxPoolingWithArgmax2D(2, padding="same", name=f"encoder{stage}_pool")(x)
+        x, argmax = layers.MaxPoolingWithArgmax2D(2, padding="same", name=f"encoder{stage}_pool")(x)
         pooled_away.append((argmax, before))
 
     for stage in (4, 3, 2, 1):
         argmax, before = pooled_away.pop()
-        x = MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")(x, argmax, like=before)
+        x = layers.MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")(
+            x, argmax, like=before
+        )
         x = layers.Conv2D(filters, 7, padding="same", name=f"decoder{stage}_conv")(x)
-        x = FusedBatchNormalization(axis=channel_axis(), name=f"decoder{stage}_conv_bn")(x)
+        x = layers.FusedBatchNormalization(axis=channel_axis(), name=f"decoder{stage}_conv_bn")(x)
 
     return keras.Model(image, score_head(x, num_classes, activation=activation), name=name)

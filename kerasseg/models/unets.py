@@ -1,17 +1,9 @@
 """U-Net (Ronneberger, Fischer and Brox, MICCAI 2015)."""
 
 import keras
-from keras import layers
 
-from kerasseg.layers import CenterCropLike, PadToMultiple
-from kerasseg.models.blocks import (
-    channel_axis,
-    conv_block,
-    in_data_format,
-    scale_filters,
-    score_head,
-    spatial_shape,
-)
+from kerasseg.models.blocks import conv_block, scale_filters, score_head
+from kerasseg.models.formats import channel_axis, in_data_format, layers, spatial_shape
 
 STAGES = (64, 128, 256, 512)
 BOTTLENECK = 1024
@@ -82,7 +74,7 @@ def unet(
     image = keras.Input(input_shape, name="image")
     skips = []
 
-    x = PadToMultiple(16, name="pad")(image) if padding == "same" else image
+    x = layers.PadToMultiple(16, name="pad")(image) if padding == "same" else image
     for stage in (1, 2, 3, 4):
         x = two_convs(x, filters[stage - 1], f"encoder{stage}", **arguments)
         if stage == 4:
@@ -103,7 +95,7 @@ def unet(
         )(x)
         skip = skips.pop()
         if padding == "valid":
-            skip = CenterCropLike(name=f"decoder{stage}_crop")(skip, x)
+            skip = layers.CenterCropLike(name=f"decoder{stage}_crop")(skip, x)
         x = layers.Concatenate(axis=channel_axis(), name=f"decoder{stage}_concat")([skip, x])
         x = two_convs(x, filters[stage - 1], f"decoder{stage}", **arguments)
 

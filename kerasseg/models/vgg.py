@@ -1,8 +1,7 @@
 """VGG-16, the encoder of the first segmentation networks (Simonyan and Zisserman, ICLR 2015)."""
 
-from keras import layers
-
 from kerasseg.models.blocks import conv_block, scale_filters
+from kerasseg.models.formats import layers
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 

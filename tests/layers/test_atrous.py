@@ -44,9 +44,9 @@ def test_atrous_convolution_equals_dilated_convolution(rate, padding, rng):
 def test_holes_are_leapt_over_where_there_are_kernels_for_it(at_hand, rng, monkeypatch):
     import tensorflow as tf
 
-    from kerasseg.layers import tensorflow_atrous
+    from kerasseg.layers import tensorflow
 
-    monkeypatch.setattr(tensorflow_atrous, "has_kernels", lambda dtype: at_hand)
+    monkeypatch.setattr(tensorflow, "has_dilated_kernels", lambda dtype: at_hand)
     layer = AtrousConv2D(4, 3, rate=2, padding="same")
     graph = tf.function(layer).get_concrete_function(tf.TensorSpec((2, 9, 11, 3))).graph
     kinds = {op.type for op in graph.get_operations()}

@@ -1,0 +1,137 @@
+"""TensorFlow's faster implementations of what the layers compute, and its replicas.
+
+`kerasseg.layers.backend.tensorflow_paths` is the only way here. This module imports no layer: it is
+given the general functions that it compiles.
+"""
+
+import functools
+
+import tensorflow as tf
+
+# --- Dilated convolution --------------------------------------------------------------------------
+#
+# Keras calls `tf.nn.convolution`, which folds a map into `rate * rate` small ones, convolves these
+# and unfolds the result. `tf.nn.conv2d` steps over the pixels between the taps.
+
+
+@functools.cache
+def has_dilated_kernels(dtype):
+    """Whether `tf.nn.conv2d` has dilated kernels, for gradients too; on CPUs only oneDNN has them.
+
+    In float32 alone: on CPUs TensorFlow has none for float16, and its gradient by a bfloat16
+    kernel of 26 channels is not finite.
+    """
+    if dtype != "float32":
+        return False
+    with tf.init_scope():
+        y, kernel = tf.zeros((1, 3, 3, 1)), tf.zeros((2, 2, 1, 1))
+        try:  # the gradient by the input
+            tf.nn.conv2d_transpose(y, kernel, (1, 5, 5, 1), 1, "VALID", dilations=2)
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+            return False
+    return True
+
+
+def dilated_convolution(layer, inputs, kernel):
+    """What `keras.layers.Conv2D` computes without bias and activation, for `channels_last`."""
+    return tf.nn.conv2d(
+        inputs, kernel, layer.strides, layer.padding.upper(), dilations=layer.dilation_rate
+    )
+
+
+# --- Batch normalization --------------------------------------------------------------------------
+
+
+def batch_normalization(inputs, gamma, beta, epsilon):
+    """Normalizes a `channels_last` map by its own statistics, in one kernel, in float32.
+
+    Returns:
+        `(outputs, mean, variance)`, all float32.
+    """
+    x = tf.cast(inputs, "float32")
+    outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon
+    )
+    count = tf.cast(tf.size(x) // x.shape[-1], "float32")
+    return outputs, mean, variance * (count - 1) / count  # the kernel divides by `count - 1`
+
+
+# --- Pooling and unpooling on CPUs, in training ---------------------------------------------------
+#
+# Outside XLA, TensorFlow runs every slice, comparison and selection of the general functions as a
+# pass of its own over the map. Here XLA compiles the same functions into four pieces of about one
+# pass each, pooling and unpooling, forward and backward, inside a graph that need not be compiled
+# itself. For its gradient, pooling remembers nothing but the positions.
+#
+# ONNX has no compiled pieces, so exports, which do not train, use the general functions.
+
+
+def compiles_pieces(training):
+    """Whether pieces pay: on a GPU, Keras compiles the whole training step, pooling and all."""
+    return bool(training) and not tf.config.list_physical_devices("GPU")
+
+
+def max_pool(windows, x, pool, unpool):
+    """`pool(windows, x)`, the general function, in two compiled pieces."""
+
+    @tf.custom_gradient
+    def pooling(x):
+        pooled, argmax = run_compiled(pool, (windows,), x)
+        outline = x[:0]  # no elements, but the height and width
+        return (pooled, argmax), lambda upstream, _: run_compiled(
+            pooling_gradient, (unpool, windows), upstream, argmax, outline
+        )
+
+    return pooling(x)
+
+
+def max_unpool(windows, values, argmax, like, unpool):
+    """`unpool(windows, values, argmax, like)`, the general function, in two compiled pieces."""
+    outline = () if like is None else (like[:0],)
+
+    @tf.custom_gradient
+    def unpooling(values):
+        unpooled = run_compiled(unpool, (windows,), values, argmax, *outline)
+        return unpooled, lambda upstream: run_compiled(
+            unpooling_gradient, (unpool, windows), upstream, argmax
+        )
+
+    return unpooling(values)
+
+
+def pooling_gradient(unpool, windows, upstream, argmax, like):
+    return unpool(windows, upstream, argmax, like, add=True)
+
+
+def unpooling_gradient(unpool, windows, upstream, argmax):
+    values = tf.zeros(tf.shape(argmax), upstream.dtype)  # the gradient is the same for all values
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        unpooled = unpool(windows, values, argmax, upstream)
+    return tape.gradient(unpooled, values, upstream)
+
+
+def run_compiled(function, settings, *tensors):
+    """`function(*settings, *tensors)`, compiled once for tensors of these shapes and dtypes."""
+    specs = tuple(tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors)
+    return compiled(function, settings, specs)(*tensors)
+
+
+@functools.lru_cache(maxsize=512)
+def compiled(function, settings, specs):
+    piece = tf.function(functools.partial(function, *settings), jit_compile=True, autograph=False)
+    return piece.get_concrete_function(*specs)
+
+
+# --- Replicas of `tf.distribute` ------------------------------------------------------------------
+
+
+def replica_count():
+    """How many replicas share the batch of this step."""
+    context = tf.distribute.get_replica_context()
+    return context.num_replicas_in_sync if context else 1
+
+
+def sum_over_replicas(x):
+    """The sum of what each replica calls with; gradients flow back to all of them."""
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, x)
