@@ -222,12 +222,12 @@ KEEP_WINDOW = (layers.Activation, layers.Flatten, *POINTWISE)
 
 
 @slide.register(layers.Flatten)
-def flatten(layer, place):
+def slide_flatten(layer, place):
     return []
 
 
 @slide.register(layers.Reshape)
-def reshape(layer, place):
+def slide_reshape(layer, place):
     if place.window != (1, 1):
         raise refusal(layer, "lays out a map of several pixels: use Flatten")
     return []
@@ -235,7 +235,7 @@ def reshape(layer, place):
 
 @slide.register(layers.GlobalAveragePooling2D)
 @slide.register(layers.GlobalMaxPooling2D)
-def global_pooling(layer, place):
+def slide_global_pooling(layer, place):
     is_average = isinstance(layer, layers.GlobalAveragePooling2D)
     pooling = layers.AveragePooling2D if is_average else layers.MaxPooling2D
     arguments = {"data_format": place.data_format, "dtype": layer.dtype_policy, "name": layer.name}
@@ -243,7 +243,7 @@ def global_pooling(layer, place):
 
 
 @slide.register(layers.Dense)
-def dense(layer, place):
+def slide_dense(layer, place):
     """A convolution with the arguments of the `Dense`, whose kernel is as large as the window."""
     config = layer.get_config()
     config["filters"] = config.pop("units")
@@ -261,7 +261,7 @@ def dense(layer, place):
 
 
 @slide.register(layers.Activation)
-def activation(layer, place):
+def slide_activation(layer, place):
     if layer.activation in ALONG_LAST_AXIS and place.window != (1, 1):
         raise refusal(layer, "mixes the positions of a flattened map")
     if works_along_last_axis(layer, place):
@@ -287,7 +287,7 @@ def softmax(layer, place, name):
 @slide.register(layers.Concatenate)
 @slide.register(layers.LayerNormalization)
 @slide.register(layers.Softmax)
-def along_channels(layer, place):
+def slide_along_channels(layer, place):
     if place.window != (1, 1):
         raise refusal(layer, "treats every position of a flattened map by itself")
     return copy(layer, place, axis=place.channel_axis)

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import keras
 from keras import activations
 
+from kerasseg.anatomy import keras_internals
+
 # Activations that mix the numbers of the last axis, which is not that of the channels everywhere.
 ALONG_LAST_AXIS = (
     activations.glu,
@@ -51,30 +53,27 @@ def unfold(model, inputs, strict=True):
     graph = graph_of(model)
     known = dict(zip(map(id, graph.inputs), inputs))
     calls = []
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            args, kwargs = node.arguments.fill_in(known)
-            if isinstance(node.operation, keras.Model) and (strict or has_graph(node.operation)):
-                inner, outputs = unfold(node.operation, tensors_in((args, kwargs)), strict)
-                calls += inner
-            else:
-                outputs = tensors_in(node.operation.compute_output_spec(*args, **kwargs))
-                calls.append(Call(node.operation, args, kwargs, outputs))
-            known.update(zip(map(id, node.outputs), outputs))
+    for node in keras_internals.nodes(graph):
+        args, kwargs = keras_internals.filled_in(node, known)
+        if isinstance(node.operation, keras.Model) and (strict or has_graph(node.operation)):
+            inner, outputs = unfold(node.operation, tensors_in((args, kwargs)), strict)
+            calls += inner
+        else:
+            outputs = tensors_in(node.operation.compute_output_spec(*args, **kwargs))
+            calls.append(Call(node.operation, args, kwargs, outputs))
+        known.update(zip(map(id, node.outputs), outputs))
     return calls, [known[id(x)] for x in graph.outputs]
 
 
 def has_graph(model):
     """Whether a model is functional, or a Sequential that is built."""
-    return hasattr(getattr(model, "_functional", None) or model, "_nodes_by_depth")
+    return keras_internals.functional_graph(model) is not None
 
 
 def graph_of(model):
     """The functional graph of a model."""
-    graph = getattr(model, "_functional", None) or model
-    if not has_graph(model):
+    graph = keras_internals.functional_graph(model)
+    if graph is None:
         raise ValueError(
             "`model` must be functional or a Sequential that is built, since only their graphs can "
             f"be read. Received: model={model.name} of class {type(model).__name__}"

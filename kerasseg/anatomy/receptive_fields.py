@@ -65,7 +65,7 @@ def receptive_field(model, layer=None, unit=None):
 
     Raises:
         ValueError: If there is no such layer, or one whose field is not known.
-            `kerasseg.anatomy.receptive_fields.window.register` teaches a new class.
+            `kerasseg.anatomy.receptive_fields.view.register` teaches a new class.
 
     Example:
 
@@ -147,14 +147,14 @@ def link(call, index, dimension, strides):
     stride = common_stride(call, [strides[id(x)] for x in inputs])
     if stride is None or any(len(x.shape) != 4 for x in (*inputs, *call.outputs)):
         return Step(Everything(), inputs, call.outputs), like_stride
-    place = Axis(
+    place = Direction(
         index,
         dimension,
         inputs[0].shape[dimension],
         call.outputs[0].shape[dimension],
         None if like_stride is None else like_stride / stride,
     )
-    opening = window(call.operation, place)
+    opening = view(call.operation, place)
     stride = None if opening.scale is None else stride * opening.scale
     return Step(opening, inputs, call.outputs), stride
 
@@ -207,7 +207,7 @@ def period(steps, strides, target):
     return math.lcm(*((strides[id(target)] / way).denominator for way in ways))
 
 
-class Axis(NamedTuple):
+class Direction(NamedTuple):
     """Where a layer's window is wanted.
 
     Attributes:
@@ -280,10 +280,10 @@ class Everything(NamedTuple):
 
 
 @functools.singledispatch
-def window(layer, axis):
-    """Through which window a layer's output looks at its input along an `Axis`.
+def view(layer, axis):
+    """Through which window a layer's output looks at its input along a `Direction`.
 
-    A new layer joins with `@window.register(LayerClass)` over a function of the layer and the axis
+    A new layer joins with `@view.register(LayerClass)` over a function of the layer and the axis
     that returns a `Window`, `Spread`, `Interpolation` or `Everything`.
     """
     if not isinstance(layer, layers.Layer):
@@ -293,7 +293,7 @@ def window(layer, axis):
             return along_axes(layer, axis)
     raise ValueError(
         f"The receptive field is not known of {describe(layer)}. Teach it with "
-        "@kerasseg.anatomy.receptive_fields.window.register(LayerClass)"
+        "@kerasseg.anatomy.receptive_fields.view.register(LayerClass)"
     )
 
 
@@ -343,24 +343,24 @@ def no_map(layer, axis):
 
 
 for layer_class in POINTWISE_LAYERS:
-    window.register(layer_class, pointwise)
+    view.register(layer_class, pointwise)
 for layer_class in (layers.GroupNormalization, kerasseg.layers.PyramidPooling):
-    window.register(layer_class, whole_map)
+    view.register(layer_class, whole_map)
 for layer_class in (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D):
-    window.register(layer_class, no_map)
+    view.register(layer_class, no_map)
 
 
-@window.register(layers.Concatenate)
-@window.register(layers.LayerNormalization)
-@window.register(layers.Softmax)
+@view.register(layers.Concatenate)
+@view.register(layers.LayerNormalization)
+@view.register(layers.Softmax)
 def along_axes(layer, axis):
     """Concatenation, normalisation and softmax, which are pointwise along the channels."""
     along = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
     return Everything(1) if axis.dimension in [a % 4 for a in along] else Window()
 
 
-@window.register(layers.Dense)
-def dense(layer, axis):
+@view.register(layers.Dense)
+def dense_view(layer, axis):
     """Pointwise, but on a `channels_first` map, whose columns it mixes."""
     return Everything(1) if axis.dimension == 3 else Window()
 
@@ -370,16 +370,16 @@ def in_front(layer, size, stride, few, many):
     return max((few - 1) * stride + size - many, 0) // 2 if layer.padding == "same" else 0
 
 
-@window.register(layers.Conv2D)
-@window.register(layers.DepthwiseConv2D)
-@window.register(layers.SeparableConv2D)
-def convolution(layer, axis):
+@view.register(layers.Conv2D)
+@view.register(layers.DepthwiseConv2D)
+@view.register(layers.SeparableConv2D)
+def convolution_view(layer, axis):
     size, stride = kernel_extent(layer, axis), layer.strides[axis.index]
     return Window(size, stride, in_front(layer, size, stride, axis.after, axis.before))
 
 
-@window.register(layers.Conv2DTranspose)
-def transposed_convolution(layer, axis):
+@view.register(layers.Conv2DTranspose)
+def transposed_convolution_view(layer, axis):
     size, stride = kernel_extent(layer, axis), layer.strides[axis.index]
     return Spread(size, stride, in_front(layer, size, stride, axis.before, axis.after))
 
@@ -388,27 +388,27 @@ def kernel_extent(layer, axis):
     return (layer.kernel_size[axis.index] - 1) * layer.dilation_rate[axis.index] + 1
 
 
-@window.register(layers.AveragePooling2D)
-@window.register(layers.MaxPooling2D)
-@window.register(kerasseg.layers.MaxPoolingWithArgmax2D)
-def pooling(layer, axis):
+@view.register(layers.AveragePooling2D)
+@view.register(layers.MaxPooling2D)
+@view.register(kerasseg.layers.MaxPoolingWithArgmax2D)
+def pooling_view(layer, axis):
     size, stride = layer.pool_size[axis.index], layer.strides[axis.index]
     return Window(size, stride, in_front(layer, size, stride, axis.after, axis.before))
 
 
-@window.register(kerasseg.layers.MaxUnpooling2D)
-def max_unpooling(layer, axis):
+@view.register(kerasseg.layers.MaxUnpooling2D)
+def max_unpooling_view(layer, axis):
     size, stride = layer.pool_size[axis.index], layer.strides[axis.index]
     return Spread(size, stride, in_front(layer, size, stride, axis.before, axis.after))
 
 
-@window.register(kerasseg.layers.AverageUnpooling2D)
-def average_unpooling(layer, axis):
+@view.register(kerasseg.layers.AverageUnpooling2D)
+def average_unpooling_view(layer, axis):
     return Spread(layer.size[axis.index], layer.size[axis.index])
 
 
-@window.register(layers.UpSampling2D)
-def upsampling(layer, axis):
+@view.register(layers.UpSampling2D)
+def upsampling_view(layer, axis):
     size = layer.size[axis.index]
     if layer.interpolation == "nearest":
         return Spread(size, size)
@@ -416,14 +416,14 @@ def upsampling(layer, axis):
     return interpolation(axis, Fraction(1, size))
 
 
-@window.register(layers.Resizing)
-def resizing(layer, axis):
+@view.register(layers.Resizing)
+def resizing_view(layer, axis):
     check_bilinear(layer)
     return interpolation(axis, Fraction(axis.before, axis.after))
 
 
-@window.register(kerasseg.layers.BilinearUpsampling2D)
-def bilinear_upsampling(layer, axis):
+@view.register(kerasseg.layers.BilinearUpsampling2D)
+def bilinear_upsampling_view(layer, axis):
     scale = axis.scale or Fraction(1, layer.size[axis.index])
     return interpolation(axis, scale, layer.align_corners)
 
@@ -447,29 +447,29 @@ def interpolation(axis, scale, align_corners=False):
     return Interpolation(scale, start + min(drift, 0), start + max(drift, 0))
 
 
-@window.register(layers.ZeroPadding2D)
-def zero_padding(layer, axis):
+@view.register(layers.ZeroPadding2D)
+def zero_padding_view(layer, axis):
     return Window(in_front=layer.padding[axis.index][0])
 
 
-@window.register(layers.Cropping2D)
-def cropping(layer, axis):
+@view.register(layers.Cropping2D)
+def cropping_view(layer, axis):
     return Window(in_front=-layer.cropping[axis.index][0])
 
 
-@window.register(kerasseg.layers.CenterCropLike)
-def cropping_like(layer, axis):
+@view.register(kerasseg.layers.CenterCropLike)
+def cropping_like_view(layer, axis):
     return Window(in_front=-layer.start(axis.before - axis.after))
 
 
-@window.register(kerasseg.layers.PadToMultiple)
-@window.register(kerasseg.layers.ReflectionPadding2D)
-def mirror_padding(layer, axis):
+@view.register(kerasseg.layers.PadToMultiple)
+@view.register(kerasseg.layers.ReflectionPadding2D)
+def mirror_padding_view(layer, axis):
     return Window(in_front=(axis.after - axis.before) // 2)
 
 
-@window.register(kerasseg.layers.AtrousSpatialPyramidPooling)
-def atrous_pyramid(layer, axis):
+@view.register(kerasseg.layers.AtrousSpatialPyramidPooling)
+def atrous_pyramid_view(layer, axis):
     rate = max(layer.rates)
     return Everything(1) if layer.image_pooling else Window(2 * rate + 1, in_front=rate)
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from kerasseg.anatomy import keras_internals
 from kerasseg.anatomy.graphs import data_format_of, graph_of, unfold
 
 
@@ -53,11 +54,13 @@ def load_torch_weights(model, state_dict, names=None, *, batch_norm_epsilon=1e-5
     maps = flattened_maps(model)
     assignments = []
     for leaves, modules in groups(model, modules_of(state_dict), names or {}):
-        for slot, module in pairs([slot for leaf in leaves for slot in slots(leaf)], modules):
-            values = fitted(slot, module, maps.get(id(slot.layer)))
-            if slot.kind == "normalisation" and batch_norm_epsilon is not None:
-                make_up_for_epsilon(slot, values, batch_norm_epsilon)
-            assignments += [(slot.weights[entry][0], values[entry]) for entry in values]
+        for target, module in pairs(
+            [target for leaf in leaves for target in targets(leaf)], modules
+        ):
+            values = fitted(target, module, maps.get(id(target.layer)))
+            if target.kind == "normalisation" and batch_norm_epsilon is not None:
+                make_up_for_epsilon(target, values, batch_norm_epsilon)
+            assignments += [(target.weights[entry][0], values[entry]) for entry in values]
     for variable, values in assignments:
         variable.assign(values)
 
@@ -133,61 +136,65 @@ def below(layer):
 
 
 def parts(layer):
-    return layer.layers if isinstance(layer, keras.Model) else layer._layers
+    return layer.layers if isinstance(layer, keras.Model) else keras_internals.parts(layer)
 
 
 def has_own_weights(layer):
     return len(layer.weights) > sum(len(part.weights) for part in parts(layer))
 
 
-def pairs(slots, modules):
-    """Each slot with its module: the first of a kind with the first of that kind, and so on."""
+def pairs(targets_of_model, modules):
+    """Each target with its module: the first of a kind with the first of that kind, and so on."""
     for kind in ("convolution", "matrix", "normalisation"):
-        ours = [slot for slot in slots if slot.kind == kind]
+        ours = [target for target in targets_of_model if target.kind == kind]
         theirs = [module for module in modules if module.kind == kind]
-        for slot, module in itertools.zip_longest(ours, theirs):
-            if slot is None or module is None:
+        for target, module in itertools.zip_longest(ours, theirs):
+            if target is None or module is None:
                 shapes = {k: v.shape for k, v in module.tensors.items()} if module else None
                 raise ValueError(
                     f"There must be as many {kind} layers as PyTorch modules. "
                     f"Received: {len(ours)} layers and {len(theirs)} modules. Left over is "
-                    + (f"layer {slot.title}" if slot else f"module '{module.name}' with {shapes}")
+                    + (
+                        f"layer {target.title}"
+                        if target
+                        else f"module '{module.name}' with {shapes}"
+                    )
                 )
-            yield slot, module
+            yield target, module
 
 
-def fitted(slot, module, flattened):
-    """The tensors of a module, turned to the shapes of the slot's variables."""
-    if set(slot.weights) != set(module.tensors):
+def fitted(target, module, flattened):
+    """The tensors of a module, turned to the shapes of the target's variables."""
+    if set(target.weights) != set(module.tensors):
         raise ValueError(
-            f"Layer {slot.title} must take the tensors {sorted(slot.weights)}. "
+            f"Layer {target.title} must take the tensors {sorted(target.weights)}. "
             f"Received: module '{module.name}' with {sorted(module.tensors)}"
         )
     values = {}
-    for entry, (variable, layout) in slot.weights.items():
+    for entry, (variable, layout) in target.weights.items():
         array = module.tensors[entry]
         shape = layout.torch_shape(tuple(variable.shape))
         if array.shape != shape:
             raise ValueError(
-                f"Layer {slot.title} has the {variable.name} {tuple(variable.shape)}, which is "
+                f"Layer {target.title} has the {variable.name} {tuple(variable.shape)}, which is "
                 f"{shape} in PyTorch. Received: '{module.name}.{entry}' of shape {array.shape}. "
                 "Where the networks are drawn in different orders, `names` joins what belongs "
                 "together."
             )
         values[entry] = layout.to_keras(array, tuple(variable.shape))
-        if flattened and (slot.kind == "normalisation" or entry == "weight"):
+        if flattened and (target.kind == "normalisation" or entry == "weight"):
             values[entry] = by_pixel(values[entry], *flattened)
     return values
 
 
-def make_up_for_epsilon(slot, values, epsilon):
+def make_up_for_epsilon(target, values, epsilon):
     """Lets `variance + epsilon` be the same number in both networks."""
     if "running_var" in values:
-        values["running_var"] = values["running_var"] + epsilon - slot.layer.epsilon
-    elif slot.layer.epsilon != epsilon:
+        values["running_var"] = values["running_var"] + epsilon - target.layer.epsilon
+    elif target.layer.epsilon != epsilon:
         raise ValueError(
-            f"Layer {slot.title} must have the epsilon of its module, since it holds no variance "
-            f"that could make up for another. Received: epsilon={slot.layer.epsilon}, "
+            f"Layer {target.title} must have the epsilon of its module, since it holds no variance "
+            f"that could make up for another. Received: epsilon={target.layer.epsilon}, "
             f"batch_norm_epsilon={epsilon}. Build it with epsilon={epsilon}, or pass "
             "batch_norm_epsilon=None if every layer has that of its module."
         )
@@ -257,7 +264,7 @@ DEPTHWISE = Layout(
 )
 
 
-class Slot(NamedTuple):
+class Target(NamedTuple):
     """What one PyTorch module fills: for each of its tensors, the variable and its layout."""
 
     layer: keras.Layer
@@ -269,14 +276,14 @@ class Slot(NamedTuple):
         return f"'{self.layer.name}' of class {type(self.layer).__name__}"
 
 
-def slot(layer, kind, **weights):
-    return Slot(
+def target_of(layer, kind, **weights):
+    return Target(
         layer, kind, {entry: pair for entry, pair in weights.items() if pair[0] is not None}
     )
 
 
 @functools.singledispatch
-def slots(layer):
+def targets(layer):
     """The PyTorch modules that a layer stands for."""
     raise ValueError(
         "Weights can be carried into convolutions, Dense and normalisation layers. "
@@ -284,34 +291,36 @@ def slots(layer):
     )
 
 
-@slots.register(layers.Conv2D)
-@slots.register(layers.Conv2DTranspose)
-def convolution(layer):
-    yield slot(layer, "convolution", weight=(layer.kernel, KERNEL), bias=(layer.bias, VECTOR))
+@targets.register(layers.Conv2D)
+@targets.register(layers.Conv2DTranspose)
+def convolution_targets(layer):
+    yield target_of(layer, "convolution", weight=(layer.kernel, KERNEL), bias=(layer.bias, VECTOR))
 
 
-@slots.register(layers.DepthwiseConv2D)
-def depthwise_convolution(layer):
-    yield slot(layer, "convolution", weight=(layer.kernel, DEPTHWISE), bias=(layer.bias, VECTOR))
+@targets.register(layers.DepthwiseConv2D)
+def depthwise_convolution_targets(layer):
+    yield target_of(
+        layer, "convolution", weight=(layer.kernel, DEPTHWISE), bias=(layer.bias, VECTOR)
+    )
 
 
-@slots.register(layers.SeparableConv2D)
-def separable_convolution(layer):
-    yield slot(layer, "convolution", weight=(layer.depthwise_kernel, DEPTHWISE))
-    yield slot(
+@targets.register(layers.SeparableConv2D)
+def separable_convolution_targets(layer):
+    yield target_of(layer, "convolution", weight=(layer.depthwise_kernel, DEPTHWISE))
+    yield target_of(
         layer, "convolution", weight=(layer.pointwise_kernel, KERNEL), bias=(layer.bias, VECTOR)
     )
 
 
-@slots.register(layers.Dense)
-def dense(layer):
-    yield slot(layer, "matrix", weight=(layer.kernel, MATRIX), bias=(layer.bias, VECTOR))
+@targets.register(layers.Dense)
+def dense_targets(layer):
+    yield target_of(layer, "matrix", weight=(layer.kernel, MATRIX), bias=(layer.bias, VECTOR))
 
 
-@slots.register(layers.BatchNormalization)
-@slots.register(layers.GroupNormalization)
-@slots.register(layers.LayerNormalization)
-def normalisation(layer):
+@targets.register(layers.BatchNormalization)
+@targets.register(layers.GroupNormalization)
+@targets.register(layers.LayerNormalization)
+def normalisation_targets(layer):
     names = {
         "weight": "gamma",
         "bias": "beta",
@@ -319,4 +328,4 @@ def normalisation(layer):
         "running_var": "moving_variance",
     }
     found = {entry: getattr(layer, name, None) for entry, name in names.items()}
-    yield slot(layer, "normalisation", **{entry: (v, VECTOR) for entry, v in found.items()})
+    yield target_of(layer, "normalisation", **{entry: (v, VECTOR) for entry, v in found.items()})

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasseg.layers.arguments import standardize_data_format, standardize_integer
+from kerasseg.layers.arguments import is_integer, standardize_data_format
 
 # Of ImageNet's training images, in the order red, green, blue.
 MEANS = (123.68, 116.779, 103.939)
@@ -90,7 +90,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def __init__(self, size=5, alpha=1e-4, beta=0.75, data_format=None, **kwargs):
         super().__init__(**kwargs)
-        if standardize_integer(size, "size") % 2 == 0:
+        if not is_integer(size) or size < 1 or size % 2 == 0:
             raise ValueError(f"`size` must be an odd positive integer. Received: size={size}")
         self.size = int(size)
         self.alpha = alpha

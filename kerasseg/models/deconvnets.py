@@ -89,9 +89,8 @@ def deconvnet(
 
     for stage in (5, 4, 3, 2, 1):
         argmax, before = pooled_away.pop()
-        x = layers.MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")(
-            x, argmax, like=before
-        )
+        unpool = layers.MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")
+        x = unpool(x, argmax, like=before)
         x = deconvs(x, DECODER[stage - 1], width, f"decoder{stage}")
 
     logits = score_head(x, num_classes, activation=activation)

@@ -33,7 +33,16 @@ def dense_block(x, count, growth, dropout, name):
 
 
 def fc_densenet(
-    input_shape, num_classes, encoder, bottleneck, growth, width, dropout, activation, name
+    input_shape,
+    num_classes,
+    *,
+    encoder,
+    bottleneck,
+    growth,
+    width,
+    dropout,
+    activation,
+    name,
 ):
     """The drawing that the three sizes share: `encoder` has the layers of each dense block."""
     growth = scale_filters(growth, width)
@@ -126,7 +135,15 @@ def fc_densenet56(
         logits `(batch, height, width, num_classes)`.
     """
     return fc_densenet(
-        input_shape, num_classes, (4, 4, 4, 4, 4), 4, 12, width, dropout, activation, name
+        input_shape,
+        num_classes,
+        encoder=(4, 4, 4, 4, 4),
+        bottleneck=4,
+        growth=12,
+        width=width,
+        dropout=dropout,
+        activation=activation,
+        name=name,
     )
 
 
@@ -147,7 +164,15 @@ def fc_densenet67(
     pixels. Arguments, output and what deviates are those of `fc_densenet56`.
     """
     return fc_densenet(
-        input_shape, num_classes, (5, 5, 5, 5, 5), 5, 16, width, dropout, activation, name
+        input_shape,
+        num_classes,
+        encoder=(5, 5, 5, 5, 5),
+        bottleneck=5,
+        growth=16,
+        width=width,
+        dropout=dropout,
+        activation=activation,
+        name=name,
     )
 
 
@@ -176,5 +201,13 @@ def fc_densenet103(
     what deviates are those of `fc_densenet56`.
     """
     return fc_densenet(
-        input_shape, num_classes, (4, 5, 7, 10, 12), 15, 16, width, dropout, activation, name
+        input_shape,
+        num_classes,
+        encoder=(4, 5, 7, 10, 12),
+        bottleneck=15,
+        growth=16,
+        width=width,
+        dropout=dropout,
+        activation=activation,
+        name=name,
     )

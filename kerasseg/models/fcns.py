@@ -13,12 +13,6 @@ STAGE_OFFSETS = {4: 5, 3: 9}
 OUTPUT_OFFSETS = {32: 19, 16: 27, 8: 31}
 
 
-def skip_scores(x, num_classes, stage):
-    """The scores of a stage, at first zero: the net starts as the coarser one."""
-    name = f"encoder{stage}_scores"
-    return layers.Conv2D(num_classes, 1, kernel_initializer="zeros", name=name)(x)
-
-
 def upsample(x, num_classes, factor, name, padding, trainable=True):
     """A transposed convolution that starts as bilinear upsampling."""
     return layers.Conv2DTranspose(
@@ -34,7 +28,16 @@ def upsample(x, num_classes, factor, name, padding, trainable=True):
 
 
 def fcn(
-    input_shape, num_classes, skips, width, padding, encoder_weights, dropout, activation, name
+    input_shape,
+    num_classes,
+    *,
+    skips,
+    width,
+    padding,
+    encoder_weights,
+    dropout,
+    activation,
+    name,
 ):
     """FCN that adds the scores of the stages `skips` on its way up."""
     if padding not in ("same", "paper"):
@@ -45,9 +48,8 @@ def fcn(
 
     x = encoder_input(image, encoder_weights, width)
     # The paper's first convolution pads by 100, here by 99 and its own 1.
-    x = (
-        layers.ZeroPadding2D(99, name="pad") if is_paper else layers.PadToMultiple(32, name="pad")
-    )(x)
+    pad = layers.ZeroPadding2D(99, name="pad") if is_paper else layers.PadToMultiple(32, name="pad")
+    x = pad(x)
     *_, pool3, pool4, x = vgg16(x, width)
     x = fully_connected(x, 4096, "fc6", 7, width, dropout, padding=padding)
     x = fully_connected(x, 4096, "fc7", 1, width, dropout)
@@ -56,7 +58,10 @@ def fcn(
     factor = 32
     for stage in skips:
         x = upsample(x, num_classes, 2, f"decoder{stage}_up", padding)
-        skip = skip_scores({3: pool3, 4: pool4}[stage], num_classes, stage)
+        # At first zero: the network starts as the coarser one.
+        skip = layers.Conv2D(
+            num_classes, 1, kernel_initializer="zeros", name=f"encoder{stage}_scores"
+        )({3: pool3, 4: pool4}[stage])
         if is_paper:
             skip = layers.CropLike(STAGE_OFFSETS[stage], name=f"decoder{stage}_crop")(skip, x)
         x = layers.Add(name=f"decoder{stage}_sum")([x, skip])
@@ -94,7 +99,15 @@ def fcn32s(
     ```
     """
     return fcn(
-        input_shape, num_classes, (), width, padding, encoder_weights, dropout, activation, name
+        input_shape,
+        num_classes,
+        skips=(),
+        width=width,
+        padding=padding,
+        encoder_weights=encoder_weights,
+        dropout=dropout,
+        activation=activation,
+        name=name,
     )
 
 
@@ -122,7 +135,15 @@ def fcn16s(
     ```
     """
     return fcn(
-        input_shape, num_classes, (4,), width, padding, encoder_weights, dropout, activation, name
+        input_shape,
+        num_classes,
+        skips=(4,),
+        width=width,
+        padding=padding,
+        encoder_weights=encoder_weights,
+        dropout=dropout,
+        activation=activation,
+        name=name,
     )
 
 
@@ -184,5 +205,13 @@ def fcn8s(
         logits `(batch, height, width, num_classes)`.
     """
     return fcn(
-        input_shape, num_classes, (4, 3), width, padding, encoder_weights, dropout, activation, name
+        input_shape,
+        num_classes,
+        skips=(4, 3),
+        width=width,
+        padding=padding,
+        encoder_weights=encoder_weights,
+        dropout=dropout,
+        activation=activation,
+        name=name,
     )

@@ -8,7 +8,7 @@ from kerasseg.models.pretrained import encoder_input, load_encoder
 from kerasseg.models.vgg import CONVOLUTIONS, FULLY_CONNECTED, fully_connected, vgg16
 
 
-def classify(x, num_classes, name, factor):
+def enlarged_scores(x, num_classes, name, factor):
     """What the map `name` adds to the scores of each pixel, `factor` times as dense as the map."""
     normalize = layers.FusedBatchNormalization(
         axis=channel_axis(), center=False, scale=False, name=f"{name}_bn"
@@ -78,9 +78,9 @@ def hypercolumn(
     x = fully_connected(x, 4096, "fc7", 1, width, dropout)
 
     scores = [
-        classify(pool3, num_classes, "encoder3", 8),
-        classify(pool4, num_classes, "encoder4", 16),
-        classify(x, num_classes, "fc7", 32),
+        enlarged_scores(pool3, num_classes, "encoder3", 8),
+        enlarged_scores(pool4, num_classes, "encoder4", 16),
+        enlarged_scores(x, num_classes, "fc7", 32),
     ]
     x = layers.Add(dtype="float32", name="sum")(scores)
     x = layers.CenterCropLike(dtype="float32", name="crop")(x, image)

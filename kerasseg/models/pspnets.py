@@ -8,7 +8,7 @@ from kerasseg.models.pretrained import encoder_input
 from kerasseg.models.resnets import load_resnet, resnet
 
 
-def classify(x, filters, num_classes, dropout, name):
+def head(x, filters, num_classes, dropout, name):
     """A 3x3 convolution, then the scores."""
     x = conv_block(x, filters, f"{name}_conv", use_bias=False)
     x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
@@ -85,11 +85,11 @@ def pspnet(
     *_, conv4, conv5 = resnet(padded, encoder, output_stride=8, width=width)
 
     x = layers.PyramidPooling((1, 2, 3, 6), scale_filters(512, width), name="pyramid")(conv5)
-    x = classify(x, scale_filters(512, width), num_classes, 0.1, "head")
+    x = head(x, scale_filters(512, width), num_classes, 0.1, "head")
     logits = enlarge_scores(x, padded, image, activation)
 
     if auxiliary:
-        x = classify(conv4, scale_filters(256, width), num_classes, 0.1, "auxiliary")
+        x = head(conv4, scale_filters(256, width), num_classes, 0.1, "auxiliary")
         logits = [logits, enlarge_scores(x, padded, image, activation, "auxiliary_logits")]
 
     model = keras.Model(image, logits, name=name)

@@ -9,23 +9,25 @@ BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 FILTERS = (64, 128, 256, 512)
 
 
-def convolution(x, filters, kernel_size, name, layer=layers.Conv2D, **arguments):
-    """A convolution with bias, and batch normalisation: `name_conv`, `name_bn`."""
+def conv_bn(x, filters, kernel_size, name, layer=None, **arguments):
+    """A convolution with bias, and batch normalization: `name_conv`, `name_bn`."""
+    layer = layers.Conv2D if layer is None else layer
     x = layer(filters, kernel_size, name=f"{name}_conv", **arguments)(x)
-    return layers.FusedBatchNormalization(axis=channel_axis(), epsilon=1.001e-5, name=f"{name}_bn")(
-        x
+    normalize = layers.FusedBatchNormalization(
+        axis=channel_axis(), epsilon=1.001e-5, name=f"{name}_bn"
     )
+    return normalize(x)
 
 
 def bottleneck(x, narrow, wide, stride, rate, first, name):
     """1x1, 3x3 and 1x1 convolutions beside a shortcut, itself a convolution in the first block."""
-    shortcut = convolution(x, wide, 1, f"{name}_0", strides=stride) if first else x
-    x = convolution(x, narrow, 1, f"{name}_1", strides=stride)
+    shortcut = conv_bn(x, wide, 1, f"{name}_0", strides=stride) if first else x
+    x = conv_bn(x, narrow, 1, f"{name}_1", strides=stride)
     x = layers.ReLU(name=f"{name}_1_relu")(x)
     # Of one class at every rate: weights files, which name classes, then fit all output strides.
-    x = convolution(x, narrow, 3, f"{name}_2", layers.AtrousConv2D, rate=rate, padding="same")
+    x = conv_bn(x, narrow, 3, f"{name}_2", layers.AtrousConv2D, rate=rate, padding="same")
     x = layers.ReLU(name=f"{name}_2_relu")(x)
-    x = convolution(x, wide, 1, f"{name}_3")
+    x = conv_bn(x, wide, 1, f"{name}_3")
     x = layers.Add(name=f"{name}_add")([shortcut, x])
     return layers.ReLU(name=f"{name}_out")(x)
 
@@ -69,7 +71,7 @@ def resnet(x, encoder="resnet50", output_stride=32, multi_grid=(1, 1, 1), width=
     """
     check_resnet(encoder, output_stride)
     x = layers.ZeroPadding2D(3, name="conv1_pad")(x)
-    x = convolution(x, scale_filters(64, width), 7, "conv1", strides=2)
+    x = conv_bn(x, scale_filters(64, width), 7, "conv1", strides=2)
     x = layers.ReLU(name="conv1_relu")(x)
     x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
     x = layers.MaxPooling2D(3, 2, name="pool1_pool")(x)

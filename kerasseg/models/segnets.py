@@ -69,9 +69,8 @@ def segnet(
 
     for stage in (5, 4, 3, 2, 1):
         argmax, before = pooled_away.pop()
-        x = layers.MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")(
-            x, argmax, like=before
-        )
+        unpool = layers.MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")
+        x = unpool(x, argmax, like=before)
         x = convs(x, DECODER[stage - 1], f"decoder{stage}", width)
 
     logits = score_head(x, num_classes, kernel_size=3, activation=activation)
@@ -130,9 +129,8 @@ def segnet_basic(
 
     for stage in (4, 3, 2, 1):
         argmax, before = pooled_away.pop()
-        x = layers.MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")(
-            x, argmax, like=before
-        )
+        unpool = layers.MaxUnpooling2D(2, padding="same", name=f"decoder{stage}_unpool")
+        x = unpool(x, argmax, like=before)
         x = layers.Conv2D(filters, 7, padding="same", name=f"decoder{stage}_conv")(x)
         x = layers.FusedBatchNormalization(axis=channel_axis(), name=f"decoder{stage}_conv_bn")(x)
 

@@ -5,7 +5,7 @@ import itertools
 
 import keras
 
-from kerasseg.training.keras_internals import all_layers
+from kerasseg.anatomy.keras_internals import all_layers
 
 __all__ = ["UpdateBatchNorm", "update_batch_norm"]
 

@@ -5,7 +5,7 @@ import contextlib
 import keras
 import numpy as np
 
-from kerasseg.training.keras_internals import seed_states
+from kerasseg.anatomy.keras_internals import seed_states
 
 __all__ = ["seeded_layers"]
 

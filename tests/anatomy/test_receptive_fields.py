@@ -17,7 +17,7 @@ from kerasseg.anatomy.receptive_fields import (
     effective_receptive_field,
     gradient,
     receptive_field,
-    window,
+    view,
 )
 from tests.layers.cases import BACKEND, bounded
 
@@ -41,7 +41,7 @@ def measured(model, unit):
     """First and last row and column that a unit sees.
 
     Positive weights and images let nothing cancel and no ReLU shut. Maxima pass their gradient to
-    one place: in an image that brightens downward and to the right to the last of the window,
+    one place: in an image that brightens downward and to the right to the last of the view,
     otherwise to the first.
     """
     for weight in model.trainable_weights:
@@ -333,7 +333,7 @@ def test_an_unknown_layer_is_named_and_can_be_taught():
     class Known(Shift):
         pass
 
-    window.register(Known, lambda layer, axis: Window(in_front=1 - axis.index))
+    view.register(Known, lambda layer, axis: Window(in_front=1 - axis.index))
     image = keras.Input((8, 8, 1))
     assert receptive_field(keras.Model(image, Known()(image))).offset == (-1, 0)
 

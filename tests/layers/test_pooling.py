@@ -187,8 +187,8 @@ def test_symbolic_shape_equals_real_shape(shape, padding):
         ({"pool_size": 0}, "Received: pool_size=0"),
         ({"pool_size": (2, 2, 2)}, r"Received: pool_size=\(2, 2, 2\)"),
         ({"strides": (1, -1)}, r"Received: strides=\(1, -1\)"),
-        ({"padding": "full"}, "'valid' or 'same'. Received: padding=full"),
-        ({"data_format": "last"}, "Received: data_format=last"),
+        ({"padding": "full"}, "'valid' or 'same'. Received: padding='full'"),
+        ({"data_format": "last"}, "Received: data_format='last'"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):

@@ -58,3 +58,15 @@ def test_half_precision_does_not_overflow_the_loss():
     layer = Sampling(dtype="mixed_float16")
     layer(np.zeros((1, 2)), np.full((1, 2), 12.0))
     assert np.isfinite(numpy(ops.cast(layer.losses[0], "float32")))
+
+
+@pytest.mark.parametrize("log_variance", [22.5, 60.0, 1e4])
+@pytest.mark.parametrize("policy", ["mixed_float16", "float16", "mixed_bfloat16"])
+def test_a_draw_in_half_precision_is_finite_however_large_the_variance(policy, log_variance):
+    sampling = Sampling(seed=1, dtype=policy)
+    mean = np.zeros((2, 50), "float32")
+    draw = sampling(mean, np.full_like(mean, log_variance))
+    assert keras.backend.standardize_dtype(draw.dtype) == sampling.compute_dtype
+    draw = ops.convert_to_numpy(ops.cast(draw, "float32"))
+    assert np.isfinite(draw).all()
+    assert np.abs(draw).max() > 1e4

@@ -97,3 +97,10 @@ def test_symbolic_shape_follows_size_or_like():
 def test_wrong_size_is_named():
     with pytest.raises(ValueError, match=r"Received: size=1.5"):
         BilinearUpsampling2D(1.5)
+
+
+def test_integers_are_rounded_as_by_kerass_own_upsampling():
+    x = np.array([0, 30, 90, 255], "uint8").reshape(1, 1, 4, 1)
+    y = numpy(BilinearUpsampling2D((1, 2))(x))
+    assert y.dtype == "uint8"
+    assert y.ravel().tolist() == [0, 8, 22, 45, 75, 131, 214, 255]
