@@ -11,7 +11,7 @@ class Bilinear(keras.initializers.Initializer):
 
     For a factor `f` it belongs to `Conv2DTranspose(channels, 2 * f - f % 2, strides=f,
     padding="same", use_bias=False)`, with as many channels as its input has (FCN, Long et al. 2015,
-    section 3.3, and the `upsample_filt` of its code; the book's chapter 6). The result equals
+    section 3.3, and the `upsample_filt` of its code; the book does not have it). The result equals
     half-pixel bilinear resizing except near the border, where it fades to zero.
 
     Example:

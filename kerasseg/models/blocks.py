@@ -24,7 +24,7 @@ def conv2d(filters, kernel_size, rate=1, **arguments):
 
 
 def conv_block(x, filters, name, kernel_size=3, batch_norm=True, convolution=conv2d, **arguments):
-    """Convolution, batch normalisation if wanted, ReLU: `name`, `name_bn`, `name_relu`.
+    """Convolution, batch normalization if wanted, ReLU: `name`, `name_bn`, `name_relu`.
 
     `convolution` makes the layer, `arguments` are what else it takes; padding is "same" by default.
     """

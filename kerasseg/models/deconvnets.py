@@ -46,15 +46,17 @@ def deconvnet(
     ```
 
     Faithful: 13 VGG-16 convolutions, fc6 and fc7, a 7x7 transposed convolution back to 512 maps,
-    and 3x3 transposed convolutions behind every unpooling, all with batch normalisation and ReLU
+    and 3x3 transposed convolutions behind every unpooling, all with batch normalization and ReLU
     and without dropout; 2x2 poolings whose argmax the unpoolings take. 251,805,653 trainable
     parameters for 21 classes. At 224 x 224 pixels fc6 and fc7 are one position, as in the paper.
 
-    Deviates: images of other sizes. fc6 has no padding and fc6_deconv undoes it, so that a larger
-    map of fc7 has a position for every 7x7 window of the fifth pooling; a smaller map, from an
-    image below 224, is first mirrored up to 7 x 7 and cropped back. Poolings keep a partial window
-    at the border and unpoolings return to the size that was pooled. The paper runs the net on 50
-    proposals of an image and keeps the largest score of each pixel; here it sees the whole image.
+    Deviates: the paper trains in two stages, on crops of single objects and then on proposals; here
+    `fit` sees whole images once. Images may have other sizes. fc6 has no padding and fc6_deconv
+    undoes it, so that a larger map of fc7 has a position for every 7x7 window of the fifth pooling;
+    a smaller map, from an image below 224, is first mirrored up to 7 x 7 and cropped back. Poolings
+    keep a partial window at the border and unpoolings return to the size that was pooled. The paper
+    runs the net on 50 proposals of an image and keeps the largest score of each pixel; here it sees
+    the whole image.
 
     Args:
         input_shape: `(height, width, channels)`, height and width may be `None`.
@@ -62,13 +64,18 @@ def deconvnet(
         width: Scales every filter count.
         encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
             `keras.applications.VGG16`, for the 13 convolutions.
-        activation: Of the output, e.g. `"softmax"`; `None` gives logits.
+        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
+            `kerasseg.losses.CrossEntropy(from_logits=False)`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
         name: Of the model.
 
     Returns:
         A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
         logits `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, or
+            `encoder_weights` that do not fit.
     """
     image = keras.Input(input_shape, name="image")
     x = encoder_input(image, encoder_weights, width)

@@ -20,7 +20,7 @@ def deeplab_v1(
     data_format=None,
     name="deeplab_v1",
 ):
-    """DeepLab v1 (LargeFOV): VGG-16 without its last two strides, and a fc6 with wide holes.
+    """DeepLab v1 (LargeFOV): VGG-16 without its last two strides, and a widely dilated fc6.
 
     Paper: Chen, Papandreou, Kokkinos, Murphy, Yuille, "Semantic Image Segmentation with Deep
     Convolutional Nets and Fully Connected CRFs", ICLR 2015, model DeepLab-LargeFOV. Book: chapter
@@ -45,8 +45,9 @@ def deeplab_v1(
     pixels; the paper's table says 224, which follows from 8 * 24 + 32.
 
     Deviates: the loss belongs to the enlarged scores, where the authors shrink the labels. The
-    dense CRF is a step of its own, behind the network. With `encoder_weights` fc6 and fc7 take the
-    taps 0, 3, 6 and every fourth filter of VGG-16's.
+    dense CRF is a step of its own, `kerasseg.inference`. The paper's multi-scale form, with
+    branches on the image and the first four poolings, is left out. With `encoder_weights` fc6 and
+    fc7 take the taps 0, 3, 6 and every fourth filter of VGG-16's.
 
     Args:
         input_shape: `(height, width, channels)`, height and width may be `None`.
@@ -55,13 +56,18 @@ def deeplab_v1(
         encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
             `keras.applications.VGG16`, fully connected layers included.
         dropout: Share of values dropped after fc6 and fc7.
-        activation: Of the output, e.g. `"softmax"`; `None` gives logits.
+        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
+            `kerasseg.losses.CrossEntropy(from_logits=False)`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
         name: Of the model.
 
     Returns:
         A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
         logits `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, or
+            `encoder_weights` that do not fit.
     """
     image = keras.Input(input_shape, name="image")
     x = encoder_input(image, encoder_weights, width)

@@ -48,18 +48,19 @@ def deeplab_v2(
                                └─ 3x3 rate 24  1024 ─ 1024 ─ scores   3x3 rate 24  scores ─┘
     ```
 
-    A picture of 321 x 321 pixels: 161 and 81 rows in front, then 41 up to the sum, which is
+    An image of 321 x 321 pixels: 161 and 81 rows in front, then 41 up to the sum, which is
     enlarged by 8.
 
     Faithful: ASPP-L. VGG-16 with poolings of 3x3, the last two of stride 1, conv5 at rate 2, and
     dropout 0.5 behind fc6 and fc7; ResNet-101 with rates 2 and 4 in conv4 and conv5 instead of
-    strides, its classifiers without normalisation or ReLU; corners aligned when the scores are
+    strides, its classifiers without normalization or ReLU; corners aligned when the scores are
     enlarged, as by Caffe's Interp, which needs sizes of 8n + 1: others are padded inside by
-    reflection and cropped back. For 21 classes VGG-16 has the paper's 37,877,652 parameters.
+    reflection and cropped back. For 21 classes VGG-16 has 37,877,652 parameters, as
+    counted from the authors' release; the paper names no number.
 
     Deviates: ResNet-101 is that of `keras.applications`, whose weights fit: it has biases in front
-    of the normalisations, without which 44,048,532 parameters are trainable for 21 classes. Batch
-    normalisation is not frozen. The paper's inputs at three scales are not part of the net.
+    of the normalizations, without which 44,048,532 parameters are trainable for 21 classes. Batch
+    normalization is not frozen. The paper's inputs at three scales are not part of the model.
 
     Args:
         input_shape: `(height, width, channels)`, height and width may be `None`.
@@ -68,13 +69,18 @@ def deeplab_v2(
         encoder: `"vgg16"` or `"resnet101"`.
         encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
             `keras.applications`, for the encoder's convolutions.
-        activation: Of the output, e.g. `"softmax"`; `None` gives logits.
+        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
+            `kerasseg.losses.CrossEntropy(from_logits=False)`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
         name: Of the model.
 
     Returns:
         A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
         logits `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, an
+            unknown `encoder`, or `encoder_weights` that do not fit.
     """
     if encoder not in ("vgg16", "resnet101"):
         raise ValueError(f"`encoder` must be 'vgg16' or 'resnet101'. Received: encoder={encoder!r}")

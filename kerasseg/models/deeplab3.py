@@ -36,22 +36,23 @@ def deeplab_v3(
     conv5      2048   1/16, rates 2 4 8  ──┴─ mean of the map  256 ─┘
     ```
 
-    A picture of 513 x 513 pixels: conv4 to the scores 33 x 33 at output stride 16, 65 x 65 at 8.
+    An image of 513 x 513 pixels: conv4 to the scores 33 x 33 at output stride 16, 65 x 65 at 8.
 
     Faithful: output stride 16, or 8 with the rates of conv4 and conv5 and of the pyramid doubled;
     Multi-Grid (1, 2, 4) over the three blocks of conv5; five branches of 256 with batch
-    normalisation and ReLU, their concatenation through a 1x1 convolution of 256, dropout 0.1 as in
+    normalization and ReLU, their concatenation through a 1x1 convolution of 256, dropout 0.1 as in
     the authors' code; corners aligned when the scores are enlarged, also as in their code, which
     needs sizes of 16n + 1 or 8n + 1: others are padded inside by reflection and cropped back. Both
     strides have the same weights, so a net trained at 16 can go on at 8, as in the paper, if it is
     built with the same arguments otherwise.
 
-    Deviates: the encoder is that of `keras.applications`, whose weights fit: a 7x7 stem where the
-    authors' code has three 3x3 convolutions, the stride on a block's first convolution, and biases
-    in front of the normalisations. Without these biases 39,048,533 trainable parameters for 21
-    classes, 58,040,661 with ResNet-101. The normalisations of the pyramid have Keras's momentum and
-    epsilon, 0.99 and 0.001, where the paper has 0.9997 and 0.00001. Train with batches of at least
-    two: the mean of one image has no variance to be normalised by.
+    Deviates: the paper's cascade of further blocks, its weaker form, is left out. The encoder is
+    that of `keras.applications`, whose weights fit: a 7x7 stem where the authors' code has three
+    3x3 convolutions, the stride on a block's first convolution, and biases in front of the
+    normalizations. Without these biases 39,048,533 trainable parameters for 21 classes, 58,040,661
+    with ResNet-101. The normalizations of the pyramid have Keras's momentum and epsilon, 0.99 and
+    0.001, where the paper has 0.9997 and 0.00001. Train with batches of at least two: the mean of
+    one image has no variance to be normalized by.
 
     Args:
         input_shape: `(height, width, channels)`, height and width may be `None`.
@@ -61,13 +62,18 @@ def deeplab_v3(
         output_stride: 16 or 8.
         encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
             `keras.applications`.
-        activation: Of the output, e.g. `"softmax"`; `None` gives logits.
+        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
+            `kerasseg.losses.CrossEntropy(from_logits=False)`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
         name: Of the model.
 
     Returns:
         A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
         logits `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, an
+            unknown `encoder` or `output_stride`, or `encoder_weights` that do not fit.
     """
     if output_stride not in RATES:
         raise ValueError(

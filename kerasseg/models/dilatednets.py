@@ -111,7 +111,8 @@ def dilatednet(
     does not train from random weights. The front end has 134,346,581 parameters for 21 classes,
     141,149,720 with the large context, and 134,313,443 for 11 classes with the basic one.
 
-    Deviates: any size, mirrored to a multiple of 8 and cropped back. The context module pads each
+    Deviates: any size, mirrored to a multiple of 8 and cropped back. The logits are enlarged, and a
+    softmax comes behind; the authors enlarge probabilities. The context module pads each
     convolution with zeros, as the released nets with the basic module do; the one with the large
     module pads its input once, by 33. Front end and context may be trained together, and the
     front end's scores start around one; the paper trains the front end first (`context=None`). With
@@ -125,13 +126,18 @@ def dilatednet(
         encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
             `keras.applications.VGG16`, fully connected layers included.
         dropout: Share of values dropped after fc6 and fc7.
-        activation: Of the output, e.g. `"softmax"`; `None` gives logits.
+        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
+            `kerasseg.losses.CrossEntropy(from_logits=False)`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
         name: Of the model.
 
     Returns:
         A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
         logits `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, an
+            unknown `context`, or `encoder_weights` that do not fit.
     """
     if context not in (*CONTEXTS, None):
         raise ValueError(

@@ -108,16 +108,16 @@ def fc_densenet56(
                     bottleneck  4 layers, 48 new maps
     ```
 
-    A picture of 224 x 224 pixels: encoder and decoder 224, 112, 56, 28, 14, the bottleneck 7.
+    An image of 224 x 224 pixels: encoder and decoder 224, 112, 56, 28, 14, the bottleneck 7.
 
-    Faithful: a layer is batch normalisation, ReLU, 3x3 convolution and dropout; each stage ends
+    Faithful: a layer is batch normalization, ReLU, 3x3 convolution and dropout; each stage ends
     with a 1x1 convolution and 2x2 pooling; a 3x3 transposed convolution of stride 2 takes the new
-    maps of the block below alone, the skip is laid behind it; He initialisation, uniform, of all
+    maps of the block below alone, the skip is laid behind it; He initialization, uniform, of all
     but the scores; a bias everywhere. 56 convolutions, 1,376,795 trainable parameters for three
     channels and 11 classes (the paper's table says 1.5 million), and the bottleneck sees 538
     pixels.
 
-    Deviates: batch normalisation uses moving averages outside training, where the authors use the
+    Deviates: batch normalization uses moving averages outside training, where the authors use the
     statistics of the batch at hand, in the test too. Images are padded to a multiple of 32, and
     the logits cropped; the authors' poolings drop odd rows, and their skips a row more.
 
@@ -126,13 +126,17 @@ def fc_densenet56(
         num_classes: Channels of the output.
         width: Scales the filters of the first convolution and the growth of the blocks.
         dropout: Share of values dropped after each convolution of a block.
-        activation: Of the output, e.g. `"softmax"`; `None` gives logits.
+        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
+            `kerasseg.losses.CrossEntropy(from_logits=False)`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
         name: Of the model.
 
     Returns:
         A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
         logits `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made.
     """
     return fc_densenet(
         input_shape,
@@ -197,7 +201,7 @@ def fc_densenet103(
 
     9,322,091 trainable parameters for three channels and 11 classes, 9,425,163 with the moving
     averages, which the paper's 9.4 million counts; the bottleneck sees 1,622 pixels. The first
-    step of `fit` compiles for about a minute, under XLA or JAX for several. Arguments, output and
+    step of `fit` takes long to compile, above all under XLA. Arguments, output and
     what deviates are those of `fc_densenet56`.
     """
     return fc_densenet(

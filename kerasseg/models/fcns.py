@@ -171,7 +171,7 @@ def fcn8s(
     encoder5  1/32 ─ fc6 4096 ─ fc7 4096 ─ scores ─ x2 ─ + ─ x2 ─ + ─ x8 ─▶
     ```
 
-    A picture of 224 x 224 pixels: poolings 112, 56, 28, 14, 7; fc6 and fc7 7; sums 14 and 28.
+    An image of 224 x 224 pixels: poolings 112, 56, 28, 14, 7; fc6 and fc7 7; sums 14 and 28.
 
     Faithful: VGG-16 with fc6 (7x7) and fc7 as convolutions, ReLU and dropout; skips that start at
     zero and are summed; transposed convolutions over all classes without bias, which start as
@@ -186,7 +186,7 @@ def fcn8s(
     offsets 5, 9 and 31 (27 and 19 for FCN-16s and 32s); 500 -> 349, 175, 88, 44, 22 -> fc6 16 ->
     sums 34 and 70 -> 568 -> 500 pixels.
     Both have the same weights. Without `encoder_weights` the convolutions start from He's
-    initialisation; the paper always starts from a trained classifier.
+    initialization; the paper always starts from a trained classifier.
 
     Args:
         input_shape: `(height, width, channels)`, height and width may be `None`.
@@ -196,13 +196,18 @@ def fcn8s(
         encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
             `keras.applications.VGG16`, fully connected layers included.
         dropout: Share of values dropped after fc6 and fc7.
-        activation: Of the output, e.g. `"softmax"`; `None` gives logits.
+        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
+            `kerasseg.losses.CrossEntropy(from_logits=False)`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
         name: Of the model.
 
     Returns:
         A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
         logits `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, an
+            unknown `padding`, or `encoder_weights` that do not fit.
     """
     return fcn(
         input_shape,

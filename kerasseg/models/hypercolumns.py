@@ -41,7 +41,7 @@ def hypercolumn(
     fc7      4096  1/32 ─ scores ─ x32 ─┴─ + ─▶
     ```
 
-    A picture of 224 x 224 pixels: maps of 28, 14 and 7, and 4864 numbers above each pixel.
+    An image of 224 x 224 pixels: maps of 28, 14 and 7, and 4864 numbers above each pixel.
 
     Faithful: the layers of the paper's VGG-16, the third and fourth pooling and fc7; bilinear
     upsampling. A linear classifier of the enlarged and concatenated maps equals the sum of one
@@ -51,7 +51,7 @@ def hypercolumn(
     Deviates: the paper refines boxes of detections with a grid of classifiers; here one classifier
     sees the whole image. It is 1x1 on all maps, where the released net has 3x3 on the third
     pooling. The maps differ by orders of magnitude: the authors multiply them by constants (0.0027
-    and 0.063) that belong to their weights, here they are normalised by their own statistics.
+    and 0.063) that belong to their weights, here they are normalized by their own statistics.
     Images are padded by reflection to a multiple of 32.
 
     Args:
@@ -61,13 +61,18 @@ def hypercolumn(
         encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
             `keras.applications.VGG16`, fully connected layers included.
         dropout: Share of values dropped after fc6 and fc7.
-        activation: Of the output, e.g. `"softmax"`; `None` gives logits.
+        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
+            `kerasseg.losses.CrossEntropy(from_logits=False)`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
         name: Of the model.
 
     Returns:
         A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
         logits `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, or
+            `encoder_weights` that do not fit.
     """
     image = keras.Input(input_shape, name="image")
     x = encoder_input(image, encoder_weights, width)

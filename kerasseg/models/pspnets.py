@@ -41,19 +41,20 @@ def pspnet(
     conv5      2048   1/8, rate 4 ──┴─ 6 x 6 averages ─── 512 ─ up ──┘         enlarged by 8
     ```
 
-    A picture of 473 x 473 pixels: conv3 to the scores 60 x 60.
+    An image of 473 x 473 pixels: conv3 to the scores 60 x 60.
 
     Faithful: a ResNet at output stride 8; the pyramid and its 4096 channels; a 3x3 convolution of
-    512 with batch normalisation, ReLU and dropout 0.1; corners aligned when a bin or the scores are
+    512 with batch normalization, ReLU and dropout 0.1; corners aligned when a bin or the scores are
     enlarged, as the authors' Interp does, which needs sizes of 8n + 1: others are padded inside by
     reflection and cropped back. `auxiliary` adds the paper's second head behind conv4.
 
     Deviates: the encoder is that of `keras.applications`, whose weights fit: a 7x7 stem where the
-    authors have three 3x3 convolutions (of 64, 64, 128), and biases in front of the normalisations.
+    authors have three 3x3 convolutions (of 64, 64, 128), biases in front of the normalizations, and
+    strides on the 1x1 convolutions, which the authors' ResNet-101 has on the 3x3.
     Without these biases 46,592,597 trainable parameters for 21 classes, 65,584,725 with ResNet-101.
-    The windows are PyTorch's, so that the map may have any size. The head's normalisations have
+    The windows are PyTorch's, so that the map may have any size. The head's normalizations have
     Keras's epsilon, 0.001. Train with batches of at least two: the mean of one image has no
-    variance to be normalised by.
+    variance to be normalized by.
 
     Args:
         input_shape: `(height, width, channels)`, height and width may be `None`.
@@ -64,13 +65,18 @@ def pspnet(
             `keras.applications`.
         auxiliary: Whether the model has a second output, `auxiliary_logits`. The paper weighs its
             loss by 0.4 and drops it after training.
-        activation: Of the output, e.g. `"softmax"`; `None` gives logits.
+        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
+            `kerasseg.losses.CrossEntropy(from_logits=False)`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
         name: Of the model.
 
     Returns:
         A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
         logits `(batch, height, width, num_classes)`; with `auxiliary` to a list of two such.
+
+    Raises:
+        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, an
+            unknown `encoder`, or `encoder_weights` that do not fit.
 
     Example:
 

@@ -52,12 +52,12 @@ def resnet(x, encoder="resnet50", output_stride=32, multi_grid=(1, 1, 1), width=
     row and column: a rate looks at the same pixels as a stride, only more often.
 
     Structure, names and numbers are those of `keras.applications`, so that its weights fit: biases
-    in front of the normalisations, the stride on a block's first convolution, explicit padding.
-    Row `i` of a map at output stride `s` looks at the picture around row `s * i`; in a picture of
-    `s * n + 1` rows the first and last look at the picture's first and last. Give it such sizes, as
-    this package's networks do: on the CPU TensorFlow's gradient of a 1x1 convolution of stride 2
-    writes out of bounds (oneDNN, seen with TensorFlow 2.21) where a map of fewer than 16 channels,
-    from `width` below 0.25, has an even height or width.
+    in front of the normalizations, the stride on a block's first convolution, explicit padding. Row
+    `i` of a map at output stride `s` looks at the image around row `s * i`; in an image of `s * n +
+    1` rows the first and last look at the image's first and last. Give it such sizes, as this
+    package's networks do: on the CPU TensorFlow's gradient of a 1x1 convolution of stride 2 writes
+    out of bounds (in oneDNN) where a map of fewer than 16 channels, from `width` below 0.25, has an
+    even height or width.
 
     Args:
         x: Map `(batch, height, width, channels)`, any size.

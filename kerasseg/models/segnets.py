@@ -36,12 +36,12 @@ def segnet(
     ```
 
     Faithful: 13 VGG-16 convolutions and their mirror image, all 3x3 with bias, batch
-    normalisation and ReLU, but for the last, which gives the scores; 2x2 poolings that keep a
+    normalization and ReLU, but for the last, which gives the scores; 2x2 poolings that keep a
     partial window at the border, 360 -> 180 -> 90 -> 45 -> 23 -> 12 rows, and unpoolings that
     return to exactly the size that was pooled. 29,449,355 trainable parameters for three channels
     and 11 classes.
 
-    Deviates: batch normalisation keeps moving averages, where the authors recompute the
+    Deviates: batch normalization keeps moving averages, where the authors recompute the
     statistics over the training set after training.
 
     Args:
@@ -50,13 +50,18 @@ def segnet(
         width: Scales every filter count.
         encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
             `keras.applications.VGG16`, for the convolutions of the encoder.
-        activation: Of the output, e.g. `"softmax"`; `None` gives logits.
+        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
+            `kerasseg.losses.CrossEntropy(from_logits=False)`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
         name: Of the model.
 
     Returns:
         A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
         logits `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, or
+            `encoder_weights` that do not fit.
     """
     image = keras.Input(input_shape, name="image")
     x = encoder_input(image, encoder_weights, width)
@@ -85,7 +90,7 @@ def segnet_basic(
     """SegNet-Basic: four stages of one 7x7 convolution, for comparing decoders.
 
     Paper: Badrinarayanan, Kendall, Cipolla, "SegNet: A Deep Convolutional Encoder-Decoder
-    Architecture for Image Segmentation", PAMI 2017, section 3.3. Notes: the lecture on DeconvNet
+    Architecture for Image Segmentation", PAMI 2017, section 3.1. Notes: the lecture on DeconvNet
     and SegNet.
 
     ```
@@ -95,10 +100,10 @@ def segnet_basic(
     encoder4  64  ── argmax ─▶ decoder4  64
     ```
 
-    A picture of 360 x 480 pixels: 180 x 240, 90 x 120, 45 x 60 and 23 x 30 after the poolings.
+    An image of 360 x 480 pixels: 180 x 240, 90 x 120, 45 x 60 and 23 x 30 after the poolings.
 
-    Faithful: a local response normalisation of the image, 0 to 255; 7x7 convolutions with batch
-    normalisation, followed by ReLU in the encoder and by nothing in the decoder; 2x2 poolings and
+    Faithful: a local response normalization of the image, 0 to 255; 7x7 convolutions with batch
+    normalization, followed by ReLU in the encoder and by nothing in the decoder; 2x2 poolings and
     unpoolings as in `segnet`; 1x1 scores. A position behind the last pooling sees 106 x 106 pixels.
     1,416,587 trainable parameters for three channels and 11 classes.
 
@@ -108,13 +113,17 @@ def segnet_basic(
         input_shape: `(height, width, channels)`, height and width may be `None`.
         num_classes: Channels of the output.
         width: Scales every filter count.
-        activation: Of the output, e.g. `"softmax"`; `None` gives logits.
+        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
+            `kerasseg.losses.CrossEntropy(from_logits=False)`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
         name: Of the model.
 
     Returns:
         A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
         logits `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made.
     """
     filters = scale_filters(64, width)
     image = keras.Input(input_shape, name="image")

@@ -40,33 +40,44 @@ def unet(
                  bottleneck 1024
     ```
 
-    A picture of 256 x 256 pixels: encoder and decoder 256, 128, 64, 32, the bottleneck 16.
+    An image of 256 x 256 pixels: encoder and decoder 256, 128, 64, 32, the bottleneck 16.
 
-    Faithful: 23 convolutions, He initialisation of all but the scores, dropout at the end of the
-    contracting path, 2x2 up-convolutions without activation, concatenation (skip first). 31,030,658
-    parameters for one input channel, two classes and `batch_norm=False`.
+    Faithful: 23 convolutions, He initialization of all but the scores, dropout at the end of the
+    contracting path, 2x2 up-convolutions, concatenation. 31,030,658 parameters for one input
+    channel, two classes and `batch_norm=False`.
 
-    Deviates: batch normalisation after each 3x3 convolution, which then has no bias, since the
+    Deviates: batch normalization after each 3x3 convolution, which then has no bias, since the
     paper's net is hard to train without it: 31,037,698 trainable parameters for three channels and
     two classes (`batch_norm=False` takes it out). `padding="same"`, so that the logits have the
     input's size. `padding="valid"` is the paper's rule: no padding at all, each skip cropped to the
     decoder's map, 572 -> 388 pixels; it needs sizes of 16 k + 12, from 188. Sizes that the model
     meets at run time, where `input_shape` has `None`, are not checked.
+    The up-convolutions have no activation and the skip lies in front of their output; the authors'
+    release has a ReLU behind them and the skip behind, which the paper does not say. They start
+    with half of He's variance: Keras counts 4 taps of the output's channels as inputs, where a
+    pixel sees one tap of twice as many.
 
     Args:
         input_shape: `(height, width, channels)`, height and width may be `None`.
         num_classes: Channels of the output.
         width: Scales every filter count.
-        batch_norm: Whether to normalise after each 3x3 convolution, in place of its bias.
+        batch_norm: Whether to normalize after each 3x3 convolution, in place of its bias.
         padding: `"same"` or `"valid"`.
         dropout: Share of values dropped after the fourth stage and after the bottleneck.
-        activation: Of the output, e.g. `"sigmoid"`; `None` gives logits.
+        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
+            `kerasseg.losses.CrossEntropy(from_logits=False)`. So it is with `num_classes=1` and
+            `"sigmoid"`, for label maps of 0 and 1; the metric is then
+            `kerasseg.metrics.MeanIoU(2, from_logits=False)`.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
         name: Of the model.
 
     Returns:
         A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
         logits `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made,
+            or a `padding` that is unknown or does not fit the size.
     """
     check_padding(padding, input_shape)
     filters = [scale_filters(count, width) for count in STAGES]
