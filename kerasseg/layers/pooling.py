@@ -46,8 +46,19 @@ class MaxPoolingWithArgmax2D(WindowLayer):
     def __init__(self, pool_size=2, strides=None, padding="valid", data_format=None, **kwargs):
         super().__init__(pool_size, strides, padding, data_format, **kwargs)
         self.input_spec = keras.InputSpec(ndim=4)
+        self.is_called = False
+
+    def __call__(self, *args, **kwargs):
+        self.is_called = True
+        return super().__call__(*args, **kwargs)
 
     def call(self, inputs, training=False):
+        if not self.is_called:  # TimeDistributed runs `call` and stacks one output
+            raise ValueError(
+                "MaxPoolingWithArgmax2D has two outputs, and TimeDistributed stacks one. Received: "
+                f"inputs.shape={tuple(inputs.shape)}. Merge time and batch instead: "
+                "pooled, argmax = layer(keras.ops.reshape(x, (-1, *x.shape[2:])))."
+            )
         tensorflow = tensorflow_paths()
         if tensorflow and tensorflow.compiles_pieces(training):
             return tensorflow.max_pool(self.windows, inputs, max_pool, unpool)

@@ -37,11 +37,11 @@ def in_data_format(build):
     that its body need not repeat the argument. What every drawing takes, `input_shape` and
     `num_classes`, is checked here too.
     """
-    signature = inspect.signature(build)
+    names = list(inspect.signature(build).parameters)
 
     @functools.wraps(build)
     def wrapper(*args, **kwargs):
-        given = signature.bind_partial(*args, **kwargs).arguments
+        given = {**dict(zip(names, args)), **kwargs}
         token = DATA_FORMAT.set(standardize_data_format(given.get("data_format")))
         try:
             check_arguments(given)

@@ -199,3 +199,13 @@ def test_wrong_arguments_are_named(arguments, message):
 def test_a_map_smaller_than_a_window_is_refused():
     with pytest.raises(ValueError, match="Received: size=2. Use padding='same'"):
         MaxPoolingWithArgmax2D(3)(np.zeros((1, 2, 5, 1)))
+
+
+def test_inside_time_distributed_one_sentence_says_what_to_do_and_that_works():
+    x = np.random.default_rng(0).random((2, 3, 4, 6, 1)).astype("float32")
+    with pytest.raises(ValueError, match="has two outputs, and TimeDistributed stacks one"):
+        keras.layers.TimeDistributed(MaxPoolingWithArgmax2D())(x)
+    layer = MaxPoolingWithArgmax2D()
+    pooled, _ = layer(keras.ops.reshape(x, (-1, *x.shape[2:])))
+    expected = x.reshape(2, 3, 2, 2, 3, 2).max((3, 5))
+    np.testing.assert_array_equal(numpy(pooled).reshape(expected.shape), expected)
