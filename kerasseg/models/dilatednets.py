@@ -111,8 +111,8 @@ def dilatednet(
     does not train from random weights. The front end has 134,346,581 parameters for 21 classes,
     141,149,720 with the large context, and 134,313,443 for 11 classes with the basic one.
 
-    Deviates: any size, mirrored to a multiple of 8 and cropped back. The logits are enlarged, and a
-    softmax comes behind, so that a loss or a softmax comes behind. The context module pads each
+    Deviates: any size, mirrored to a multiple of 8 and cropped back. The logits are
+    enlarged, and a loss or a softmax comes behind. The context module pads each
     convolution with zeros, as the released nets with the basic module do; the one with the large
     module pads its input once, by 33. Front end and context may be trained together, and the
     front end's scores start around one; the paper trains the front end first (`context=None`). With
