@@ -16,7 +16,6 @@ FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 NUMBER = re.compile(r"[-+]?\d+\.\d*(?:e[-+]?\d+)?")
 # Examples whose output is not printed like this; one that has become true must be removed.
 FAIL = {
-    "kerasseg.anatomy.classes.with_classes",
     "kerasseg.anatomy.convolutionalization.convolutionalize",
     "kerasseg.anatomy.torch_weights.load_torch_weights",
     "kerasseg.initializers.Bilinear",
@@ -25,7 +24,6 @@ FAIL = {
     "kerasseg.layers.cropping.CropLike",
     "kerasseg.layers.flat_indices.argmax_from_flat",
     "kerasseg.layers.flat_indices.argmax_to_flat",
-    "kerasseg.layers.named_classes.NamedClasses",
     "kerasseg.layers.normalization.FusedBatchNormalization",
     "kerasseg.layers.padding.PadToMultiple",
     "kerasseg.layers.padding.ReflectionPadding2D",

@@ -36,8 +36,8 @@ def with_classes(
 
     Example:
 
-    >>> model = with_classes(unet((None, None, 3), num_classes=2), ["background", "cell"])
-    >>> classes_of(model).class_names
+    >>> model = kerasseg.models.unet((None, None, 3), num_classes=2, width=0.1)
+    >>> classes_of(with_classes(model, ["background", "cell"])).class_names
     ('background', 'cell')
     """
     if len(model.outputs) != 1:

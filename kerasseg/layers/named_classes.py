@@ -29,8 +29,8 @@ class NamedClasses(keras.layers.Identity):
     Example:
 
     >>> layer = NamedClasses(["road", "sky"], colours=[(128, 64, 128), (70, 130, 180)])
-    >>> layer(np.array([0.5, -0.5])), layer.class_names
-    ([ 0.5 -0.5], ('road', 'sky'))
+    >>> layer.class_names, layer.colours
+    (('road', 'sky'), ((128, 64, 128), (70, 130, 180)))
     """
 
     def __init__(
