@@ -40,7 +40,6 @@ FAIL = {
     "kerasseg.models.pspnets.pspnet",
     "kerasseg.palette.class_colours",
     "kerasseg.training.devices.find_devices",
-    "kerasseg.training.evaluation.evaluate",
 }
 
 
