@@ -2,14 +2,13 @@
 
 from functools import partial
 
-import numpy as np
 import tensorflow as tf
 
 from kerasseg.datasets import from_tfds
 from kerasseg.datasets.dataset import Source, seeded_split
+from kerasseg.datasets.folder import TRIMAPS
 
-CLASS_NAMES = ("pet", "background", "outline")
-COLOURS = np.array([(220, 20, 60), (70, 130, 180), (250, 220, 60)], "uint8")
+CLASS_NAMES, COLOURS = TRIMAPS.class_names, TRIMAPS.colours
 FEATURES = ("image", "segmentation_mask")
 
 

@@ -31,13 +31,12 @@ def check_batch(images, labels, num_classes, ignore_class=255):
 
     Example:
 
-    >>> check_batch(np.ones((1, 3, 4, 3)) * 0.5, np.full((1, 3, 4), 7), num_classes=5)
+    >>> check_batch(np.ones((1, 3, 4, 3)) * 0.5, np.full((1, 3, 4), 7), 5, ignore_class=None)
     Traceback (most recent call last):
     ValueError: The batch would ruin a training.
     <BLANKLINE>
     ERROR  values outside the classes
-      image 0: holds the label id 7, which is outside the classes. Allowed ids: 0 to 4, and 255 for
-        void
+      image 0: holds the label id 7, which is outside the classes. Allowed ids: 0 to 4
       Remedy: Correct the masks, or the list of the classes: ids run from 0, one for each class.
     """
     if num_classes < 2:
