@@ -1,7 +1,6 @@
 """Whether a folder of images has changed."""
 
 import hashlib
-import itertools
 import os
 
 __all__ = ["fingerprint"]
@@ -27,8 +26,15 @@ def fingerprint(data_dir):
     digest = hashlib.sha256(repr((found.class_names, found.colours)).encode())
     for split, pairs in sorted(found.splits.items()):
         digest.update(split.encode())
-        for path in itertools.chain(*pairs):
+        for path in paths_of(pairs):
             status = os.stat(path)
             digest.update(os.fsencode(os.path.relpath(path, data_dir)))
             digest.update(f"\0{status.st_size} {status.st_mtime_ns}\0".encode())
     return {"pictures": sum(map(len, found.splits.values())), "digest": digest.hexdigest()}
+
+
+def paths_of(pairs):
+    """The files of (image, mask), or of (image, masks) where each label has a mask."""
+    for image, masks in pairs:
+        yield image
+        yield from masks if isinstance(masks, tuple) else [masks]
