@@ -16,7 +16,7 @@ class Bilinear(keras.initializers.Initializer):
 
     Example:
 
-    >>> Bilinear()((1, 4, 1, 1))[0, :, 0, 0]
+    >>> print(ops.convert_to_numpy(Bilinear()((1, 4, 1, 1)))[0, :, 0, 0])
     [0.25 0.75 0.75 0.25]
     """
 

@@ -67,7 +67,7 @@ def class_colours(names):
 
     Example:
 
-    >>> class_colours(["road", "tree"])
+    >>> print(class_colours(["road", "tree"]))
     [[128  64 128]
      [107 142  35]]
     """

@@ -14,33 +14,6 @@ import kerasseg
 
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 NUMBER = re.compile(r"[-+]?\d+\.\d*(?:e[-+]?\d+)?")
-# Examples whose output is not printed like this; one that has become true must be removed.
-FAIL = {
-    "kerasseg.anatomy.convolutionalization.convolutionalize",
-    "kerasseg.anatomy.torch_weights.load_torch_weights",
-    "kerasseg.initializers.Bilinear",
-    "kerasseg.layers.atrous.AtrousConv2D",
-    "kerasseg.layers.cropping.CenterCropLike",
-    "kerasseg.layers.cropping.CropLike",
-    "kerasseg.layers.flat_indices.argmax_from_flat",
-    "kerasseg.layers.flat_indices.argmax_to_flat",
-    "kerasseg.layers.normalization.FusedBatchNormalization",
-    "kerasseg.layers.padding.PadToMultiple",
-    "kerasseg.layers.padding.ReflectionPadding2D",
-    "kerasseg.layers.pooling.MaxPoolingWithArgmax2D",
-    "kerasseg.layers.preprocessing.CaffePreprocessing",
-    "kerasseg.layers.preprocessing.LocalResponseNormalization",
-    "kerasseg.layers.pyramids.AtrousSpatialPyramidPooling",
-    "kerasseg.layers.pyramids.PyramidPooling",
-    "kerasseg.layers.sampling.Sampling",
-    "kerasseg.layers.unpooling.AverageUnpooling2D",
-    "kerasseg.layers.unpooling.MaxUnpooling2D",
-    "kerasseg.layers.upsampling.BilinearUpsampling2D",
-    "kerasseg.models.dilatednets.IdentityConvolution",
-    "kerasseg.models.pspnets.pspnet",
-    "kerasseg.palette.class_colours",
-    "kerasseg.training.devices.find_devices",
-}
 
 
 class FloatTolerant(doctest.OutputChecker):
@@ -79,9 +52,6 @@ def test_the_example_is_true(name, tmp_path, monkeypatch):
     page = []
     runner = doctest.DocTestRunner(FloatTolerant(), verbose=False, optionflags=FLAGS)
     failed = runner.run(EXAMPLES[name], out=page.append).failed
-    if name in FAIL:
-        assert failed, f"{name} holds: remove it from FAIL"
-        pytest.xfail("known to fail")
     assert not failed, "".join(page)
 
 

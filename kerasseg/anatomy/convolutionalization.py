@@ -39,9 +39,15 @@ def convolutionalize(classifier, name=None):
 
     Example:
 
-    >>> classifier = keras.applications.VGG16()
-    >>> convolutionalize(classifier)(np.zeros((1, 384, 512, 3))).shape
-    (1, 6, 10, 1000)
+    >>> classifier = keras.Sequential([
+    ...     keras.Input((2, 2, 1)),
+    ...     keras.layers.Flatten(),
+    ...     keras.layers.Dense(1, kernel_initializer="ones"),
+    ... ])
+    >>> image = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]).reshape(1, 2, 3, 1)
+    >>> scores = convolutionalize(classifier)(image)          # 0 + 1 + 3 + 4 and 1 + 2 + 4 + 5
+    >>> print(ops.convert_to_numpy(scores)[0, :, :, 0])
+    [[ 8. 12.]]
     """
     image = image_of(classifier)
     calls, outputs = unfold(classifier, [image])

@@ -47,9 +47,11 @@ def load_torch_weights(model, state_dict, names=None, *, batch_norm_epsilon=1e-5
 
     Example:
 
-    >>> model = kerasseg.models.unet((None, None, 3), 2)
-    >>> load_torch_weights(model, torch.load("unet.pth"))
-    >>> model.save("unet.keras")
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> state_dict = {"0.weight": np.array([[1.0, 2.0]]), "0.bias": np.array([3.0])}
+    >>> load_torch_weights(model, state_dict)          # or torch.load("weights.pth")
+    >>> model.predict(np.array([[10.0, 100.0]]), verbose=0).tolist()      # 10 + 2 * 100 + 3
+    [[213.0]]
     """
     maps = flattened_maps(model)
     assignments = []

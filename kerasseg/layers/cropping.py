@@ -37,7 +37,8 @@ class CenterCropLike(KeepsIntegers):
     Example:
 
     >>> row = np.arange(6.0).reshape(1, 1, 6, 1)
-    >>> ops.squeeze(CenterCropLike()(row, np.zeros((1, 1, 3, 1))))  # one off in front, two behind
+    >>> cropped = CenterCropLike()(row, np.zeros((1, 1, 3, 1)))      # one off in front, two behind
+    >>> print(ops.convert_to_numpy(cropped)[0, 0, :, 0])
     [1. 2. 3.]
     """
 
@@ -115,7 +116,8 @@ class CropLike(CenterCropLike):
     Example:
 
     >>> row = np.arange(6.0).reshape(1, 1, 6, 1)
-    >>> ops.squeeze(CropLike(0)(row, np.zeros((1, 1, 3, 1))))
+    >>> cropped = CropLike(0)(row, np.zeros((1, 1, 3, 1)))
+    >>> print(ops.convert_to_numpy(cropped)[0, 0, :, 0])
     [0. 1. 2.]
     """
 

@@ -31,8 +31,8 @@ def argmax_to_flat(
     Example:
 
     >>> argmax = np.array([[1, 2]]).reshape(1, 1, 2, 1)      # of windows of 2 x 2 in 2 x 4 pixels
-    >>> ops.squeeze(argmax_to_flat(argmax, (1, 2, 4, 1)))
-    [1 6]
+    >>> ops.convert_to_numpy(argmax_to_flat(argmax, (1, 2, 4, 1))).ravel().tolist()
+    [1, 6]
     """
     grid = WindowGrid(argmax, input_shape, pool_size, strides, padding, convention)
     argmax = ops.cast(argmax, grid.dtype)
@@ -62,8 +62,9 @@ def argmax_from_flat(
 
     Example:
 
-    >>> ops.squeeze(argmax_from_flat(np.array([1, 6]).reshape(1, 1, 2, 1), (1, 2, 4, 1)))
-    [1 2]
+    >>> flat = np.array([[1, 6]]).reshape(1, 1, 2, 1)
+    >>> ops.convert_to_numpy(argmax_from_flat(flat, (1, 2, 4, 1))).ravel().tolist()
+    [1, 2]
     """
     grid = WindowGrid(flat, input_shape, pool_size, strides, padding, convention)
     pixel = ops.cast(flat, grid.dtype)

@@ -68,7 +68,8 @@ class PadToMultiple(MirrorPadding):
     Example:
 
     >>> row = np.array([1.0, 2.0, 3.0]).reshape(1, 1, 3, 1)
-    >>> ops.squeeze(PadToMultiple(8)(row))[0]      # width 3 -> 8: two before, three behind
+    >>> padded = PadToMultiple(8)(row)      # width 3 -> 8: two before, three behind
+    >>> print(ops.convert_to_numpy(padded)[0, 0, :, 0])
     [3. 2. 1. 2. 3. 2. 1. 2.]
     """
 
@@ -117,7 +118,7 @@ class ReflectionPadding2D(MirrorPadding):
     Example:
 
     >>> row = np.array([1.0, 2.0, 3.0]).reshape(1, 1, 3, 1)
-    >>> ops.squeeze(ReflectionPadding2D(2)(row))[0]
+    >>> print(ops.convert_to_numpy(ReflectionPadding2D(2)(row))[0, 0, :, 0])
     [3. 2. 1. 2. 3. 2. 1.]
     """
 

@@ -39,8 +39,10 @@ class MaxPoolingWithArgmax2D(WindowLayer):
     >>> x = np.array([[1.0, 9.0, 2.0, 3.0],
     ...               [4.0, 5.0, 7.0, 6.0]]).reshape(1, 2, 4, 1)
     >>> pooled, argmax = MaxPoolingWithArgmax2D()(x)
-    >>> ops.squeeze(pooled), ops.squeeze(argmax)
-    ([9. 7.], [1 2])                     # 1: first row, second column; 2: second row, first column
+    >>> ops.convert_to_numpy(pooled).ravel().tolist()
+    [9.0, 7.0]
+    >>> ops.convert_to_numpy(argmax).ravel().tolist()     # first row, second column; second, first
+    [1, 2]
     """
 
     def __init__(self, pool_size=2, strides=None, padding="valid", data_format=None, **kwargs):

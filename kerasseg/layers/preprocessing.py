@@ -30,7 +30,7 @@ class CaffePreprocessing(keras.layers.Layer):
     Example:
 
     >>> red = np.array([1.0, 0.0, 0.0]).reshape(1, 1, 1, 3)
-    >>> ops.squeeze(CaffePreprocessing()(red))
+    >>> print(ops.convert_to_numpy(CaffePreprocessing()(red))[0, 0, 0])
     [-103.939 -116.779  131.32 ]
     """
 
@@ -84,7 +84,8 @@ class LocalResponseNormalization(keras.layers.Layer):
     Example:
 
     >>> pixel = np.array([3.0, 0.0, 4.0]).reshape(1, 1, 1, 3)        # 1 + 5 / 5 * 25 = 26
-    >>> ops.squeeze(LocalResponseNormalization(5, alpha=5.0, beta=1.0)(pixel))
+    >>> y = LocalResponseNormalization(5, alpha=5.0, beta=1.0)(pixel)
+    >>> print(ops.convert_to_numpy(y)[0, 0, 0])
     [0.11538462 0.         0.15384616]
     """
 

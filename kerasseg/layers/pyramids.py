@@ -43,7 +43,7 @@ class PyramidPooling(keras.layers.Layer):
 
     Example:
 
-    >>> PyramidPooling()(np.zeros((1, 60, 60, 2048))).shape
+    >>> PyramidPooling().compute_output_shape((1, 60, 60, 2048))       # 2048 + 4 * 512
     (1, 60, 60, 4096)
     """
 
@@ -123,7 +123,7 @@ class AtrousSpatialPyramidPooling(keras.layers.Layer):
 
     Example:
 
-    >>> AtrousSpatialPyramidPooling()(np.zeros((1, 33, 33, 2048))).shape
+    >>> AtrousSpatialPyramidPooling().compute_output_shape((1, 33, 33, 2048))
     (1, 33, 33, 256)
     """
 

@@ -58,7 +58,7 @@ class MaxUnpooling2D(WindowLayer):
 
     >>> values = np.array([9.0, 7.0]).reshape(1, 1, 2, 1)
     >>> argmax = np.array([1, 2]).reshape(1, 1, 2, 1)
-    >>> ops.squeeze(MaxUnpooling2D()(values, argmax))
+    >>> print(ops.convert_to_numpy(MaxUnpooling2D()(values, argmax))[0, :, :, 0])
     [[0. 9. 0. 0.]
      [0. 0. 7. 0.]]
     """
@@ -212,7 +212,8 @@ class AverageUnpooling2D(KeepsIntegers):
 
     Example:
 
-    >>> ops.squeeze(AverageUnpooling2D()(np.array([1.0, 2.0]).reshape(1, 1, 2, 1)))
+    >>> values = np.array([1.0, 2.0]).reshape(1, 1, 2, 1)
+    >>> print(ops.convert_to_numpy(AverageUnpooling2D()(values))[0, :, :, 0])
     [[1. 1. 2. 2.]
      [1. 1. 2. 2.]]
     """

@@ -34,7 +34,8 @@ class IdentityConvolution(keras.initializers.RandomNormal):
 
     Example:
 
-    >>> IdentityConvolution(classes=2)((1, 1, 2, 4))[0, 0]     # two channels, each to two
+    >>> kernel = IdentityConvolution(classes=2)((1, 1, 2, 4))      # two channels, each to two
+    >>> print(ops.convert_to_numpy(kernel)[0, 0])
     [[0.5 0.5 0.  0. ]
      [0.  0.  0.5 0.5]]
     """

@@ -80,10 +80,13 @@ def pspnet(
 
     Example:
 
-    >>> model = pspnet((None, None, 3), 21, auxiliary=True)
-    >>> model.compile("sgd", [CrossEntropy(), CrossEntropy()], loss_weights=[1.0, 0.4])
-    >>> model.fit(dataset.map(lambda images, labels: (images, (labels, labels))))
+    >>> model = pspnet((None, None, 3), 21, width=0.125, auxiliary=True)
+    >>> losses = [kerasseg.losses.CrossEntropy(), kerasseg.losses.CrossEntropy()]
+    >>> model.compile("sgd", losses, loss_weights=[1.0, 0.4])
+    >>> # model.fit(images, [labels, labels])        both outputs learn from the same labels
     >>> trained = keras.Model(model.input, model.outputs[0])
+    >>> trained.output_shape
+    (None, None, None, 21)
     """
     image = keras.Input(input_shape, name="image")
     x = encoder_input(image, encoder_weights, width)

@@ -165,10 +165,11 @@ def find_devices(way=None):
 
     Example:
 
-    >>> devices = find_devices("mirrored")
-    >>> with devices.scope():
-    ...     model = compiled_model()
-    ...     model.fit(devices.training(data), validation_data=devices.validation(data))
+    >>> devices = find_devices()                  # or "mirrored"
+    >>> with devices.scope():                     # build, compile and fit inside
+    ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> devices.count
+    1
     """
     if way is None:
         return Devices()
