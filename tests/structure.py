@@ -14,7 +14,7 @@ PACKAGES = ("kerasseg", "kerasseg_command")
 LAYERS = (  # low to high: a package imports from itself and from those before its row
     {"requirements", "tables", "palette"},
     {"layers", "initializers"},
-    {"anatomy.graphs", "anatomy.padding"},
+    {"anatomy.graphs", "anatomy.keras_internals"},
     {"losses"},
     {"metrics"},
     {"anatomy", "models"},
@@ -24,7 +24,10 @@ LAYERS = (  # low to high: a package imports from itself and from those before i
     {"training"},
     {"cli", "chapter"},
 )
-WITH_TENSORFLOW = ("kerasseg.datasets", "kerasseg.training", "kerasseg.cli", "kerasseg_command")
+WITH_TENSORFLOW = (
+    *("kerasseg.datasets", "kerasseg.training", "kerasseg.cli", "kerasseg_command"),
+    "kerasseg.layers.tensorflow",  # which `kerasseg.layers.backend` imports under TensorFlow
+)
 
 
 @cache

@@ -13,6 +13,7 @@ from keras import layers, ops
 import kerasseg.layers
 from kerasseg.anatomy.graphs import data_format_of, graph_of, tensors_in, unfold
 from kerasseg.layers.arguments import ceil_divide, spatial_axes
+from kerasseg.layers.backend import gradient
 
 # What a height or width of `None` is taken for: usual strides divide it, usual fields fit in.
 FREE_SIZE = 3840
@@ -517,22 +518,3 @@ def effective_receptive_field(model, images, layer=None):
             f"layer={layer}. Take a layer in front of the softmax, or images that wake its ReLU."
         )
     return share / share.sum()
-
-
-def gradient(function, x):
-    """The gradient of a scalar function of a tensor on any backend, as a NumPy array."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(x)
-            y = function(x)
-        return ops.convert_to_numpy(tape.gradient(y, x))
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return ops.convert_to_numpy(jax.grad(function)(x))
-    import torch
-
-    x = x.detach().requires_grad_()
-    return ops.convert_to_numpy(torch.autograd.grad(function(x), x)[0])

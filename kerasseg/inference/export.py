@@ -64,10 +64,9 @@ def run_onnx(path, image):
 
 
 def run_saved_model(path, image):
-    import tensorflow as tf
+    from kerasseg.layers import tensorflow
 
-    loaded = tf.saved_model.load(str(path))  # its variables live as long as it does
-    return loaded.serve(image).numpy()
+    return tensorflow.run_saved_model(path, image)
 
 
 RUNTIME = {"onnx": "onnx", "onnxruntime": "onnxruntime"}

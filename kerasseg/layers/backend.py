@@ -1,6 +1,7 @@
-"""The one question about the backend that the layers ask."""
+"""What differs from backend to backend."""
 
 import keras
+from keras import ops
 
 
 def tensorflow_paths():
@@ -14,3 +15,17 @@ def tensorflow_paths():
     from kerasseg.layers import tensorflow
 
     return tensorflow
+
+
+def gradient(function, x):
+    """The gradient of a scalar function of a tensor, as a NumPy array."""
+    if tensorflow := tensorflow_paths():
+        return ops.convert_to_numpy(tensorflow.gradient(function, x))
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return ops.convert_to_numpy(jax.grad(function)(x))
+    import torch
+
+    x = x.detach().requires_grad_()
+    return ops.convert_to_numpy(torch.autograd.grad(function(x), x)[0])

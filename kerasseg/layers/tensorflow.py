@@ -1,7 +1,7 @@
-"""TensorFlow's faster implementations of what the layers compute, and its replicas.
+"""What only TensorFlow has: faster implementations, replicas, gradients, and its SavedModels.
 
-`kerasseg.layers.backend.tensorflow_paths` is the only way here. This module imports no layer: it is
-given the general functions that it compiles.
+`kerasseg.layers.backend.tensorflow_paths` is the way here, except for SavedModels, which JAX writes
+too. This module imports no layer: it is given the general functions that it compiles.
 """
 
 import functools
@@ -135,3 +135,18 @@ def replica_count():
 def sum_over_replicas(x):
     """The sum of what each replica calls with; gradients flow back to all of them."""
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, x)
+
+
+# --- Gradients and SavedModels --------------------------------------------------------------------
+
+
+def gradient(function, x):
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        y = function(x)
+    return tape.gradient(y, x)
+
+
+def run_saved_model(path, image):
+    loaded = tf.saved_model.load(str(path))  # its variables live as long as it does
+    return loaded.serve(image).numpy()
