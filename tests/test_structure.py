@@ -36,6 +36,27 @@ def test_no_function_body_is_longer_than_fifty_lines():
     assert structure.long_functions(50) == []
 
 
+def test_every_module_has_the_test_file_of_its_name():
+    not_yet = {
+        "kerasseg/anatomy/graphs.py",
+        "kerasseg/cli/compiling.py",
+        "kerasseg/cli/export.py",
+        "kerasseg/cli/model_files.py",
+        "kerasseg/datasets/camvid.py",
+        "kerasseg/datasets/measures.py",
+        "kerasseg/figures/line_art.py",
+        "kerasseg/figures/model_layout.py",
+        "kerasseg/figures/model_stages.py",
+        "kerasseg/layers/named_classes.py",
+        "kerasseg/layers/tensorflow.py",
+        "kerasseg/models/blocks.py",
+        "kerasseg/models/vgg.py",
+        "kerasseg/training/run_folder.py",
+        "kerasseg_command/export.py",
+    }
+    assert set(structure.without_test_file()) <= not_yet
+
+
 @pytest.mark.slow
 def test_no_twelve_lines_occur_twice():
     pytest.importorskip("pylint")
