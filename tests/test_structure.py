@@ -47,8 +47,6 @@ def test_every_module_has_the_test_file_of_its_name():
         "kerasseg/figures/line_art.py",
         "kerasseg/figures/model_layout.py",
         "kerasseg/figures/model_stages.py",
-        "kerasseg/layers/named_classes.py",
-        "kerasseg/layers/tensorflow.py",
         "kerasseg/models/blocks.py",
         "kerasseg/models/vgg.py",
         "kerasseg/training/run_folder.py",

@@ -40,20 +40,6 @@ def test_atrous_convolution_equals_dilated_convolution(rate, padding, rng):
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="the kernels are TensorFlow's")
-@pytest.mark.parametrize("at_hand", [True, False])
-def test_holes_are_leapt_over_where_there_are_kernels_for_it(at_hand, rng, monkeypatch):
-    import tensorflow as tf
-
-    from kerasseg.layers import tensorflow
-
-    monkeypatch.setattr(tensorflow, "has_dilated_kernels", lambda dtype: at_hand)
-    layer = AtrousConv2D(4, 3, rate=2, padding="same")
-    graph = tf.function(layer).get_concrete_function(tf.TensorSpec((2, 9, 11, 3))).graph
-    kinds = {op.type for op in graph.get_operations()}
-    assert ("SpaceToBatchND" in kinds) != at_hand
-
-
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="the kernels are TensorFlow's")
 def test_gradients_by_the_kernel_are_those_of_keras(rng):
     import tensorflow as tf
 

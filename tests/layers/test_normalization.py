@@ -72,18 +72,3 @@ def test_frozen_it_keeps_its_averages(rng):
         numpy(ours(x, training=True)), numpy(theirs(x, training=True)), atol=1e-6
     )
     np.testing.assert_array_equal(ours.get_weights()[2], theirs.get_weights()[2])
-
-
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="the kernel is TensorFlow's")
-def test_training_takes_the_fused_kernel_and_inference_does_not():
-    import tensorflow as tf
-
-    layer = FusedBatchNormalization()
-    layer.build((None, 4, 5, 3))
-    kinds = {}
-    for training in (True, False):
-        graph = tf.function(lambda x, t=training: layer(x, training=t)).get_concrete_function(
-            tf.TensorSpec((None, 4, 5, 3))
-        )
-        kinds[training] = {op.type for op in graph.graph.get_operations()}
-    assert "FusedBatchNormV3" in kinds[True] - kinds[False]
