@@ -1,0 +1,94 @@
+"""The graph of a model, call by call."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasseg.anatomy import graphs
+from tests.layers.cases import numpy
+
+
+def nested():
+    """A convolution, then twice the same model of two layers, then a sum with the image."""
+    inner_image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(3, 3, padding="same", name="inner")(inner_image)
+    inner = keras.Model(inner_image, keras.layers.ReLU(name="relu")(x), name="nested")
+    image = keras.Input((None, None, 3))
+    x = inner(inner(keras.layers.Conv2D(3, 1, name="first")(image)))
+    return keras.Model(image, keras.layers.Add(name="sum")([x, image]))
+
+
+def names(calls):
+    return [call.operation.name for call in calls]
+
+
+def test_calls_of_nested_models_come_in_the_order_of_the_computation():
+    model = nested()
+    calls, outputs = graphs.unfold(model, model.inputs)
+    assert names(calls) == ["first", *["inner", "relu"] * 2, "sum"]
+    assert calls[-1].outputs == outputs
+    assert [x.shape for x in calls[-1].inputs] == [(None, None, None, 3)] * 2
+    assert any(x is model.inputs[0] for x in calls[-1].inputs)
+
+
+def test_making_the_calls_one_by_one_gives_what_the_model_gives(rng):
+    model = nested()
+    image = rng.random((2, 4, 5, 3)).astype("float32")
+    calls, outputs = graphs.unfold(model, model.inputs)
+    known = {id(model.inputs[0]): image}
+    for call in calls:
+        args, kwargs = keras.tree.map_structure(
+            lambda x: known.get(id(x), x), (call.args, call.kwargs)
+        )
+        known[id(call.outputs[0])] = call.operation(*args, **kwargs)
+    np.testing.assert_allclose(numpy(known[id(outputs[0])]), numpy(model(image)), atol=1e-6)
+
+
+def test_sizes_follow_those_of_the_tensors_that_run_through():
+    image = keras.Input((None, None, 3))
+    model = keras.Sequential([image, keras.layers.Conv2D(4, 3), keras.layers.MaxPooling2D(2)])
+    calls, outputs = graphs.unfold(model, [keras.KerasTensor((1, 9, 15, 3))])
+    assert [call.outputs[0].shape for call in calls] == [(1, 7, 13, 4), (1, 3, 6, 4)]
+    assert outputs[0].shape == (1, 3, 6, 4)
+
+
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return 2 * inputs
+
+
+def test_a_model_without_a_graph_inside_another_is_one_call_or_an_error():
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, keras.layers.ReLU(name="relu")(Subclassed(name="double")(image)))
+    calls, _ = graphs.unfold(model, model.inputs, strict=False)
+    assert names(calls) == ["double", "relu"]
+    with pytest.raises(ValueError, match="Received: model=double of class Subclassed"):
+        graphs.unfold(model, model.inputs)
+
+
+def test_a_graph_is_that_of_functional_and_of_built_sequential_models():
+    built = keras.Sequential([keras.Input((4, 5, 3)), keras.layers.ReLU()])
+    assert graphs.has_graph(nested())
+    assert graphs.has_graph(built)
+    assert not graphs.has_graph(keras.Sequential([keras.layers.ReLU()]))
+    assert not graphs.has_graph(Subclassed())
+    assert [x.shape for x in graphs.graph_of(built).inputs] == [(None, 4, 5, 3)]
+    with pytest.raises(ValueError, match="`model` must be functional or a Sequential that is bui"):
+        graphs.graph_of(Subclassed())
+
+
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+def test_the_data_format_is_that_of_the_first_layer_that_has_one(data_format):
+    image = keras.Input((4, 6, 8))
+    x = keras.layers.ReLU()(image)
+    x = keras.layers.ZeroPadding2D(1, data_format=data_format)(x)
+    model = keras.Model(image, keras.layers.Flatten(data_format="channels_last")(x))
+    calls, _ = graphs.unfold(model, model.inputs)
+    assert graphs.data_format_of(calls) == data_format
+    assert graphs.data_format_of(calls[:1]) == keras.config.image_data_format()
+
+
+def test_tensors_are_found_however_deep_and_nothing_else_is():
+    x, y = keras.KerasTensor((1, 2)), keras.KerasTensor((3,))
+    found = graphs.tensors_in(((x, 2, None), {"a": [np.ones(2), {"b": y}]}))
+    assert [id(tensor) for tensor in found] == [id(x), id(y)]
