@@ -8,12 +8,15 @@ from kerasseg.figures.parts import show, wrapped
 
 
 def image_rows(rows, title="", cell=1.1):
-    """Rows of pictures, each with its name at the left.
+    """Rows of images, each with its name at the left.
 
     Args:
-        rows: {name: pictures (count, height, width, 1 or 3) in [0, 1]}; equal counts and sizes.
+        rows: {name: images (count, height, width, 1 or 3) in [0, 1]}; equal counts and sizes.
         title: What they show; broken into lines as wide as the figure.
-        cell: Inches a picture's height takes.
+        cell: Inches an image's height takes.
+
+    Raises:
+        ValueError: If the rows differ in the number or the size of their images.
     """
     shapes = {name: np.shape(row)[:3] for name, row in rows.items()}
     if len(set(shapes.values())) > 1:
@@ -41,19 +44,22 @@ def image_rows(rows, title="", cell=1.1):
 
 
 def panels(pictures, outlines=None, title=None, columns=4, cell=2.6, highest=None, scale=None):
-    """Pictures and maps, each with its own title, with rectangles drawn on them.
+    """Images and maps, each with its own title, with rectangles drawn on them.
 
     Args:
-        pictures: {title: picture}. A picture is (height, width, 1 or 3) in [0, 1] or uint8; a map
+        pictures: {title: image}. An image is (height, width, 1 or 3) in [0, 1] or uint8; a map
             of numbers from 0 upward is (height, width): 0 is white, all above it blue, the largest
             number darkest.
         outlines: {title: [(top, left, height, width, colour, text)]}, in pixels; a text, `""` for
-            none, stands above its rectangle.
+            none, is written above its rectangle.
         title: What all of them show.
         columns: Panels a row.
         cell: Inches a panel's width takes.
         highest: The number that is darkest on every map; `None` for each map's own largest.
-        scale: {number: text}, what stands beside a colour bar of the maps; needs `highest`.
+        scale: {number: text}, the labels of a colour bar beside the maps; needs `highest`.
+
+    Raises:
+        ValueError: If there is a `scale` without `highest`.
     """
     if scale and highest is None:
         raise ValueError(f"A scale for all maps needs `highest`. Received: scale={scale}")

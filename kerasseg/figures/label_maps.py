@@ -19,6 +19,9 @@ def predictions(images, truths, predicted, class_names, colours, ignore_class=25
         images: (count, height, width, 1 or 3) in [0, 1] or uint8, or one without the first axis.
         truths, predicted: Integer label maps (count, height, width), or one.
         class_names, colours, ignore_class: As in a `kerasseg.datasets.Dataset`.
+
+    Raises:
+        ValueError: If the label maps have not the height, the width and the number of the images.
     """
     images, truths, predicted = pairs(images, truths, predicted)
     void = truths == ignore_class
@@ -49,6 +52,10 @@ def label_overlay(images, labels, class_names, colours, ignore_class=255, streng
         labels: Integer label maps (count, height, width), or one.
         class_names, colours, ignore_class: As in a `kerasseg.datasets.Dataset`.
         strength: Of the colours over the image, from 0 to 1.
+
+    Raises:
+        ValueError: If the label maps have not the height, the width and the number of the images,
+            or hold an id without a name.
     """
     images, labels = pairs(images, labels)
     void = labels == ignore_class
@@ -80,7 +87,18 @@ def paint(labels, colours):
 
 
 def pairs(images, *label_maps):
-    """Batches of images in [0, 1] and of label maps, checked against each other."""
+    """Batches of images in [0, 1] and of label maps, checked against each other.
+
+    Args:
+        images: (count, height, width, channels) in [0, 1] or uint8, or one without the first axis.
+        label_maps: Integer ids (count, height, width), or one.
+
+    Returns:
+        The images as floats in [0, 1] and the label maps, all with the first axis.
+
+    Raises:
+        ValueError: If the label maps have not the height, the width and the number of the images.
+    """
     images, label_maps = np.asarray(images), [np.asarray(labels) for labels in label_maps]
     if images.ndim == 3:
         images, label_maps = images[None], [labels[None] for labels in label_maps]

@@ -15,17 +15,21 @@ class CaffePreprocessing(keras.layers.Layer):
     """Turns images in [0, 1] into what VGG-16's and ResNet's weights expect.
 
     Those weights come from Caffe: blue, green, red instead of red, green, blue, from 0 to 255,
-    less the mean of each colour over ImageNet. Equals `preprocess_input` of
+    minus the mean of each colour over ImageNet. Equals `preprocess_input` of
     `keras.applications.vgg16` and `resnet` on images of 0 to 255.
 
-    An image of other than three channels keeps their order. A single one, grey, loses the mean of
-    the three means; of several bands, the i-th loses the mean of red, green, blue, red, …
+    An image of other than three channels keeps their order. From a single grey channel the
+    mean of the three means is subtracted; from channel i of several, the mean of red, green, blue,
+    red and so on.
 
     Args:
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
 
     Input shape: `(batch, height, width, channels)` for `channels_last`, floats in [0, 1].
     Output shape: the same.
+
+    Raises:
+        ValueError: an unknown `data_format`.
 
     Example:
 
@@ -79,7 +83,7 @@ class LocalResponseNormalization(keras.layers.Layer):
     Output shape: the same.
 
     Raises:
-        ValueError: a size that is no odd positive integer.
+        ValueError: a `size` that is not an odd positive integer; an unknown `data_format`.
 
     Example:
 

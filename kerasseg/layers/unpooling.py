@@ -210,6 +210,10 @@ class AverageUnpooling2D(KeepsIntegers):
     Input shape: `(batch, height, width, channels)` for `channels_last`, any dtype.
     Output shape: `(batch, height * size, width * size, channels)`.
 
+    Raises:
+        ValueError: a `size` that is neither a positive integer nor a pair of them; an unknown
+            `data_format`.
+
     Example:
 
     >>> values = np.array([1.0, 2.0]).reshape(1, 1, 2, 1)

@@ -1,4 +1,4 @@
-"""Scores of images against what they should be: of each image by itself, then averaged."""
+"""Scores of images against what they should be: one score for each image, then the mean."""
 
 import keras
 import numpy as np
@@ -59,8 +59,8 @@ class ImageMetric(keras.metrics.Metric):
 class PSNR(ImageMetric):
     """Peak signal-to-noise ratio in decibels, `10 log10(max_value² / MSE)`: the higher the better.
 
-    Of each image by itself, then the mean of the images, as papers report it. (`keras.ops.psnr` and
-    the book's notebook 6.1 take a batch for one image, which gives a lower number.) An image
+    Computed for each image, then averaged over the images, as papers report it. (`keras.ops.psnr`
+    and the book's notebook 6.1 treat a batch as one image, which gives a lower number.) An image
     without error has an infinite PSNR, and so has a mean that includes one. NaN before the first
     image.
 
@@ -70,6 +70,10 @@ class PSNR(ImageMetric):
 
     Call with `y_true` and `y_pred` of one shape, (batch, ...): images in either data format, or
     flat ones. `sample_weight`, (batch,), says how often an image counts.
+
+    Raises:
+        ValueError: a `max_value` that is not positive; in a call, images of two shapes, or weights
+            that are not one an image.
 
     Example: an error of 0.1 in each pixel is -20 dB of the range.
 
@@ -94,9 +98,9 @@ class SSIM(ImageMetric):
 
     Means, variances and the covariance under a Gaussian window of 11x11 pixels (sigma 1.5) that
     lies wholly in the image, with constants `0.01²` and `0.03²` for images in [0, 1]; the mean over
-    windows and channels, then over images. NaN before the first image. (`keras.ops.image.ssim` of
-    Keras 3.15.1 loses up to 1e-4 to rounding where there is little contrast; it leaves the sums to
-    convolutions, too, which GPUs round further.) Wang, Bovik, Sheikh and Simoncelli, IEEE
+    windows and channels, then over images. NaN before the first image. (`keras.ops.image.ssim`
+    can be off by 1e-4 where there is little contrast, since float32 rounds its sums; it leaves them
+    to convolutions, which GPUs round further.) Wang, Bovik, Sheikh and Simoncelli, IEEE
     Transactions on Image Processing 13(4), 2004.
 
     Args:
@@ -105,8 +109,11 @@ class SSIM(ImageMetric):
         name, dtype: As in every Keras metric.
 
     Call with `y_true` and `y_pred`, images of one shape, (batch, height, width, channels), at
-    least 11x11: smaller ones have no window and raise `ValueError`. `sample_weight`, (batch,),
-    says how often an image counts.
+    least 11x11 pixels. `sample_weight`, (batch,), says how often an image counts.
+
+    Raises:
+        ValueError: a `max_value` that is not positive, an unknown `data_format`; in a call, images
+            of two shapes or smaller than the window, or weights that are not one an image.
 
     Example:
 

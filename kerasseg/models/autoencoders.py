@@ -28,6 +28,9 @@ def dense_autoencoder(
     Returns:
         A `keras.Model` from images in [0, 1] to images in [0, 1], both `(batch, *input_shape)`.
         `split_autoencoder` gives its two halves.
+
+    Raises:
+        ValueError: an `input_shape` that is not fixed.
     """
     check_is_fixed(input_shape, "A dense autoencoder")
     x = image = keras.Input(input_shape, name="image")
@@ -54,7 +57,7 @@ def conv_autoencoder(
 ):
     """The book's convolutional autoencoder: halve the map, double the channels, and back.
 
-    Book: chapter 6, notebook 3, "Enhancing images", which makes pictures sharper with it.
+    Book: chapter 6, notebook 3, "Enhancing images", which makes images sharper with it.
 
     ```
     image ─▶ encoder1  32                                   decoder1  32 ─▶ pixels
@@ -75,8 +78,8 @@ def conv_autoencoder(
         input_shape: `(height, width, channels)`, height and width may be `None`.
         filters: Of the encoder's convolutions, the code's last; the decoder mirrors them.
         width: Scales every filter count.
-        output_channels: Channels of the output, `None` for those of the input: 3 behind a grey
-            image makes a net that colours, 1 one that estimates depth.
+        output_channels: Channels of the output, `None` for those of the input: 3 for a
+            grey input gives a model that adds colour, 1 one that estimates depth.
         activation: Of the output; `None` gives any numbers.
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
         name: Of the model.
@@ -84,6 +87,10 @@ def conv_autoencoder(
     Returns:
         A `keras.Model` from images in [0, 1] to float32 images in [0, 1] of their size.
         `split_autoencoder` gives its two halves if height and width are fixed.
+
+    Raises:
+        ValueError: an `input_shape` or a `width` of which no model can be made, or, with
+            `channels_first`, an `activation` that goes along the last axis.
     """
     filters = [scale_filters(count, width) for count in filters]
     names = [*(f"encoder{i}" for i in range(1, len(filters))), "code"]
@@ -145,7 +152,10 @@ def vae(
     Returns:
         A `keras.Model` from images in [0, 1] to float32 images in [0, 1], both
         `(batch, *input_shape)`, with layers `mean`, `log_variance` and `code`. Every call draws
-        anew, in `predict` too. The encoder of `split_autoencoder` gives the mean, not a draw.
+        a new code, in `predict` too. The encoder of `split_autoencoder` gives the mean, not a draw.
+
+    Raises:
+        ValueError: an `input_shape` that is not fixed, or a `width` of which no model can be made.
 
     Example:
 
@@ -205,8 +215,11 @@ def split_autoencoder(model):
 
     Returns:
         `(encoder, decoder)`, two `keras.Model`s; `decoder(encoder(x))` equals `model(x)`. The
-        encoder of a variational autoencoder gives the mean of the code, of which the model decodes
-        a draw.
+        encoder of a variational autoencoder gives the mean of the code; the model
+        itself decodes a random draw around it.
+
+    Raises:
+        ValueError: If the model has no layer named `code`, or no fixed height and width.
 
     Example:
 

@@ -165,7 +165,10 @@ def fc_densenet67(
     """FC-DenseNet67: `fc_densenet56` with five layers a block, each of which adds 16 maps.
 
     3,463,243 trainable parameters for three channels and 11 classes; the bottleneck sees 664
-    pixels. Arguments, output and what deviates are those of `fc_densenet56`.
+    pixels. Arguments, output and deviations are those of `fc_densenet56`.
+
+    Raises:
+        ValueError: As `fc_densenet56`.
     """
     return fc_densenet(
         input_shape,
@@ -201,8 +204,11 @@ def fc_densenet103(
 
     9,322,091 trainable parameters for three channels and 11 classes, 9,425,163 with the moving
     averages, which the paper's 9.4 million counts; the bottleneck sees 1,622 pixels. The first
-    step of `fit` takes long to compile, above all under XLA. Arguments, output and
-    what deviates are those of `fc_densenet56`.
+    step of `fit` takes long to compile, above all under XLA. Arguments, output and deviations are
+    those of `fc_densenet56`.
+
+    Raises:
+        ValueError: As `fc_densenet56`.
     """
     return fc_densenet(
         input_shape,

@@ -43,7 +43,7 @@ def fcn(
     if padding not in ("same", "paper"):
         raise ValueError(f"`padding` must be 'same' or 'paper'. Received: padding={padding!r}")
     is_paper = padding == "paper"
-    padding = "valid" if is_paper else "same"  # of what stands behind the encoder
+    padding = "valid" if is_paper else "same"  # of what follows the encoder
     image = keras.Input(input_shape, name="image")
 
     x = encoder_input(image, encoder_weights, width)
@@ -92,11 +92,15 @@ def fcn32s(
     """FCN-32s: a classifier turned into convolutions, its scores enlarged 32 times.
 
     Paper: Long, Shelhamer, Darrell, "Fully Convolutional Networks for Semantic Segmentation", CVPR
-    2015. Book: chapter 6, "Enhancing and Segmenting Images". See `fcn8s`, which says all the rest.
+    2015. Book: chapter 6, "Enhancing and Segmenting Images". Arguments, output and
+    deviations are those of `fcn8s`.
 
     ```
     encoder1 … encoder5  1/32 ─ fc6 4096 (7x7) ─ fc7 4096 ─ scores ─ x32 ─▶
     ```
+
+    Raises:
+        ValueError: As `fcn8s`.
     """
     return fcn(
         input_shape,
@@ -127,12 +131,16 @@ def fcn16s(
     """FCN-16s: FCN-32s that adds the scores of the fourth stage on its way up.
 
     Paper: Long, Shelhamer, Darrell, "Fully Convolutional Networks for Semantic Segmentation", CVPR
-    2015. Book: chapter 6, "Enhancing and Segmenting Images". See `fcn8s`, which says all the rest.
+    2015. Book: chapter 6, "Enhancing and Segmenting Images". Arguments, output and
+    deviations are those of `fcn8s`.
 
     ```
     encoder4  1/16 ─ scores ─────────────────────────────┐
     encoder5  1/32 ─ fc6 4096 ─ fc7 4096 ─ scores ─ x2 ─ + ─ x16 ─▶
     ```
+
+    Raises:
+        ValueError: As `fcn8s`.
     """
     return fcn(
         input_shape,

@@ -2,7 +2,7 @@
 
 A training on several devices is the training on one: the loss is divided by the labelled pixels of
 the whole batch, and batch normalisation takes the statistics of the whole batch. Only the dropout
-of `mirrored` differs, where the devices draw alike. Under JAX this comes by itself; what TensorFlow
+of `mirrored` differs: there all devices draw the same. JAX does this without help; what TensorFlow
 needs for it is in `kerasseg.layers.replicas`.
 """
 
@@ -43,8 +43,12 @@ class Devices:
     def training(self, data):
         """The batches of `data.train`, each of a size that the devices can share.
 
-        The last batch of an epoch loses what is left over, fewer pictures than there are devices;
-        other pictures in every epoch, as the order changes.
+        The last batch of an epoch is cut to a multiple of the number of devices. The few images
+        that this leaves out are other ones in every epoch, as the order changes.
+
+        Raises:
+            ValueError: a batch size that is not a multiple of the number of devices, or fewer
+                training images than devices.
         """
         if self.count == 1:
             return data.train
@@ -64,7 +68,7 @@ class Devices:
         return data.train.take(steps).map(trim)
 
     def validation(self, data):
-        """The batches of `data.validation`, the last one filled up with pictures that are void.
+        """The batches of `data.validation`, the last one filled up with void images.
 
         Void pixels count neither in a score nor in a loss.
         """
