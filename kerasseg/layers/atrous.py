@@ -26,8 +26,8 @@ class AtrousConv2D(keras.layers.Conv2D):
         `new_height = height - (kernel_size - 1) * rate`.
 
     Raises:
-        ValueError: sizes that are no positive integers, `dilation_rate` in place of `rate`, or what
-            `keras.layers.Conv2D` refuses.
+        ValueError: sizes that are not positive integers, `dilation_rate` in place of `rate`, or
+            what `keras.layers.Conv2D` refuses.
 
     Example:
 

@@ -12,10 +12,10 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization`, trained by TensorFlow's fused kernel.
 
     Same arguments, weights and results. Keras 3 composes the mean, the variance and the scaling of
-    a dozen operations, each a pass over the map and a tensor kept for the gradient. Where XLA
-    does not fuse them they take a quarter of a U-Net's training step. TensorFlow has one kernel for
-    all of it; it is used in training, for maps in `channels_last` and float32 parameters.
-    Elsewhere, on JAX and PyTorch too, this is Keras's layer.
+    a dozen operations, each a pass over the map and a tensor kept for the gradient. Where XLA does
+    not fuse them they slow down training. TensorFlow has one kernel for all of it; it is used in
+    training, for maps in `channels_last` and float32 parameters. Elsewhere, on JAX and PyTorch too,
+    this is Keras's layer.
 
     Where the replicas of `tf.distribute` share a batch, this is Keras's layer with
     `synchronized=True`: mean and variance are those of the whole batch.

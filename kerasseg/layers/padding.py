@@ -46,12 +46,12 @@ class MirrorPadding(KeepsIntegers):
 class PadToMultiple(MirrorPadding):
     """Pads height and width to the next multiple, by reflection, as evenly as possible.
 
-    A network with four poolings of two wants sizes divisible by 16; one that aligns the corners of
-    a map at output stride 8 wants one more than a multiple of 8. This layer goes in front of
-    it, `CenterCropLike` behind it, and every size from one pixel upward passes through without a
-    shift. The border is a mirror that repeats where the map is smaller than the padding; a map of
-    one pixel is repeated. The odd row or column goes to the bottom or right. The mirror is the one
-    of U-Net's paper (Ronneberger et al. 2015, section 2, overlap-tile strategy).
+    A network with four poolings of two needs sizes divisible by 16; one that aligns the corners of
+    a map at output stride 8 needs one more than a multiple of 8. With this layer in front of it and
+    `CenterCropLike` behind it, every size from one pixel upward passes through without a shift. The
+    border is a mirror that repeats where the map is smaller than the padding; a map of one pixel is
+    repeated. The odd row or column goes to the bottom or right. The mirror is the one of U-Net's
+    paper (Ronneberger et al. 2015, section 2, overlap-tile strategy).
 
     Args:
         multiple: Positive integer; the output's height and width are divisible by it.
@@ -63,7 +63,7 @@ class PadToMultiple(MirrorPadding):
     Output shape: the same with height and width rounded up to the next that divides so.
 
     Raises:
-        ValueError: sizes that are no integers, or outside these bounds.
+        ValueError: sizes that are not integers, or outside these bounds.
 
     Example:
 
@@ -113,7 +113,7 @@ class ReflectionPadding2D(MirrorPadding):
     Output shape: `(batch, height + 2 * padding, width + 2 * padding, channels)`.
 
     Raises:
-        ValueError: sizes that are no integers, or outside these bounds.
+        ValueError: sizes that are not integers, or outside these bounds.
 
     Example:
 

@@ -17,7 +17,7 @@ class MaxPoolingWithArgmax2D(WindowLayer):
     position costs one byte, where `tf.nn.max_pool_with_argmax` spends eight.
 
     Ties go to the first position. A NaN in a window makes its maximum NaN, as in PyTorch. With
-    `padding="same"` windows stand where TensorFlow puts them, and padding never wins.
+    `padding="same"` windows lie where TensorFlow puts them, and padding never wins.
 
     Args:
         pool_size: Positive integer or pair: height and width of a window.
@@ -32,7 +32,8 @@ class MaxPoolingWithArgmax2D(WindowLayer):
         window, in the smallest unsigned integer type: uint8 up to 256 positions.
 
     Raises:
-        ValueError: sizes that are no positive integers; with `"valid"` a map smaller than a window.
+        ValueError: sizes that are not positive integers; with `"valid"` a map smaller than a
+            window.
 
     Example:
 

@@ -39,7 +39,7 @@ class PyramidPooling(keras.layers.Layer):
     Output shape: `(batch, height, width, channels + len(bins) * filters)`.
 
     Raises:
-        ValueError: numbers that are no positive integers; a `padding` other than "same".
+        ValueError: numbers that are not positive integers; a `padding` other than "same".
 
     Example:
 
@@ -119,7 +119,7 @@ class AtrousSpatialPyramidPooling(keras.layers.Layer):
     Output shape: `(batch, height, width, filters)`.
 
     Raises:
-        ValueError: numbers that are no positive integers; a `padding` other than "same".
+        ValueError: numbers that are not positive integers; a `padding` other than "same".
 
     Example:
 

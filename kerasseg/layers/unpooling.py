@@ -50,8 +50,8 @@ class MaxUnpooling2D(WindowLayer):
     Output shape: `(batch, unpooled_height, unpooled_width, channels)`, the dtype of `values`.
 
     Raises:
-        ValueError: sizes that are no positive integers, a list of tensors, `values` and `argmax` of
-            different shapes, or a `like` that was not pooled to that shape.
+        ValueError: sizes that are not positive integers, a list of tensors, `values` and `argmax`
+            of different shapes, or a `like` that was not pooled to that shape.
         TypeError: an `argmax` that does not hold integers.
 
     Example:

@@ -44,7 +44,7 @@ class BilinearUpsampling2D(KeepsIntegers):
         `like`.
 
     Raises:
-        ValueError: a size that is no positive integer or pair, or a list of tensors.
+        ValueError: a size that is not a positive integer or pair, or a list of tensors.
 
     Example:
 

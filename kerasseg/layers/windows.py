@@ -26,7 +26,7 @@ class WindowLayer(keras.layers.Layer):
         data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
 
     Raises:
-        ValueError: sizes that are no positive integers, an unknown padding or data format.
+        ValueError: sizes that are not positive integers, an unknown padding or data format.
     """
 
     def __init__(self, pool_size=2, strides=None, padding="valid", data_format=None, **kwargs):

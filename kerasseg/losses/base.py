@@ -23,8 +23,8 @@ class LabelMapLoss(keras.losses.Loss):
     - several channels: one of several classes a pixel, by a softmax;
     - one channel, a binary model: the logit of id 1, where that of id 0 is 0. So `z` in one channel
       costs the same as `[0, z]` in two, with two class weights as well;
-    - `multi_label=True`: each channel is binary by itself. The loss is the mean of the labels'
-      binary losses; a label that is void everywhere does not count.
+    - `multi_label=True`: each channel is a binary decision of its own. The loss is the mean of the
+      labels' binary losses; a label that is void everywhere does not count.
 
     With `from_logits=False` they are what a softmax or a sigmoid made of these logits, and cost the
     same. A loss cannot see whether that is so: a model with an activation needs `from_logits=False`

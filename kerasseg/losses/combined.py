@@ -20,7 +20,7 @@ class CrossEntropyDice(LabelMapLoss):
 
     Args:
         cross_entropy_weight, dice_weight: Non-negative numbers.
-        per_image: Whether Dice scores each image by itself, or the batch as one.
+        per_image: Whether Dice scores each image separately, or the batch as one.
         ignore_class, class_weights, axis, from_logits, multi_label: As in `LabelMapLoss`, for both.
         reduction, name, dtype: As in every Keras loss, for each of the two. Without reduction there
             is one loss a pixel (and label), which carries the Dice of its image.

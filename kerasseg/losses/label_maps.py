@@ -204,7 +204,7 @@ def without(shape, axis):
 
 
 def without_channel(x, expected, axis):
-    """`x` less a last axis of one, or an `axis` of one, where that gives the expected shape."""
+    """`x` without a last axis of one, or an `axis` of one, where that gives the expected shape."""
     for channel in (-1, axis):
         if (
             len(x.shape) == len(expected) + 1

@@ -12,7 +12,7 @@ from kerasseg.losses.base import LabelMapLoss
 
 @keras.saving.register_keras_serializable(package="kerasseg")
 class Tversky(LabelMapLoss):
-    """One less the Tversky index: overlap, with prices for false positives and false negatives.
+    """1 minus the Tversky index: overlap, with prices for false positives and false negatives.
 
     For a class, over pixels with probabilities `p` and truth `g` in {0, 1}:
 
@@ -23,29 +23,30 @@ class Tversky(LabelMapLoss):
     `alpha = beta = 0.5` is Dice. `beta > alpha` asks for recall: a missed pixel costs more than a
     false one. (`keras.losses.Tversky` exchanges the two.)
 
-    Which classes: those in the truth. An absent class has no overlap to win, so its term would be 1
-    even for a perfect prediction, whose probabilities are never quite 0; that is the floor of the
-    book's Dice, 0.895 with 2 of 19 classes present. Nothing is lost, since the probabilities of a
-    pixel sum to one: what an absent class claims, a present one lacks. The exception is a present
-    class of weight 0: with `[0, 1]`, foreground where there is none costs nothing.
+    Only classes that occur in the truth count. An absent class can have no overlap, so its term
+    would be 1 even for a perfect prediction, whose probabilities are never quite 0; that is the
+    floor of the book's Dice, 0.895 with 2 of 19 classes present. Nothing is lost, since the
+    probabilities of a pixel sum to one: what an absent class claims, a present one lacks. The
+    exception is a present class of weight 0: with `[0, 1]`, foreground where there is none costs
+    nothing.
 
     One channel `p` is scored as the two classes `1 - p` and `p`: background and foreground, each if
     it is present. `class_weights=[0, 1]` scores the foreground alone. With `multi_label`, each
     label is scored like this, then the labels are averaged.
 
-    Over what: the pixels of the batch together, or with `per_image` each image by itself, then the
-    mean of the images. The batch is the default: it is nearer to the score, which is one ratio
-    over the whole set, and ten pixels of a class in one image do not weigh as much as a street
-    full of it in the next. Void pixels are in no sum; an image with nothing to score (all void, or
-    classes of weight zero alone) does not count, and a batch of such images costs 0. An image with
-    a sample weight of zero counts in the mean, with a loss of 0.
+    The sums go over all pixels of the batch, or with `per_image` over those of each image, whose
+    losses are then averaged. The batch is the default: it is nearer to the score, which is one
+    ratio over the whole set, and ten pixels of a class in one image do not weigh as much as a
+    street full of it in the next. Void pixels are in no sum; an image with nothing to score (all
+    void, or classes of weight zero alone) does not count, and a batch of such images costs 0. An
+    image with a sample weight of zero counts in the mean, with a loss of 0.
 
     Salehi, Erdogmus and Gholipour, MLMI 2017; as there, the default leans to recall.
 
     Args:
         alpha: Price of a false positive, non-negative.
         beta: Price of a false negative, non-negative.
-        per_image: Whether each image is scored by itself.
+        per_image: Whether each image is scored separately.
         ignore_class, class_weights, axis, from_logits, multi_label: As in `LabelMapLoss`.
         reduction, name, dtype: As in every Keras loss, but `dtype` is at least float32. Without
             reduction there is one loss an image (with `multi_label` one for each of its labels),
@@ -59,7 +60,7 @@ class Tversky(LabelMapLoss):
         ValueError: As in `LabelMapLoss`; prices that are negative, not finite or both zero.
 
     Example: half of the one pixel of class 0 is found, half is missed; the other pixel is void.
-    One less 0.5 / (0.5 + 0.7 * 0.5):
+    The loss is 1 - 0.5 / (0.5 + 0.7 * 0.5).
 
     >>> loss = Tversky()(np.array([[[0, 255]]]), np.zeros((1, 1, 2, 2)))
     >>> round(float(loss), 4)
@@ -145,7 +146,7 @@ class Tversky(LabelMapLoss):
 
 @keras.saving.register_keras_serializable(package="kerasseg")
 class Dice(Tversky):
-    """One less the Dice overlap, `2 TP / (2 TP + FP + FN)`: `Tversky` with both prices 0.5.
+    """1 minus the Dice overlap, `2 TP / (2 TP + FP + FN)`: `Tversky` with both prices 0.5.
 
     Its docstring says which classes and pixels count, over what the sums go, and what sample
     weights do. There is no floor: a perfect prediction costs 0 whatever classes are absent, while
@@ -153,7 +154,7 @@ class Dice(Tversky):
     2016, without their squares; book, chapter 6, Dice loss (notebook 6.6).
 
     Args:
-        per_image: Whether each image is scored by itself, or the batch as one.
+        per_image: Whether each image is scored separately, or the batch as one.
         ignore_class, class_weights, axis, from_logits, multi_label: As in `LabelMapLoss`.
         reduction, name, dtype: As in `Tversky`.
 

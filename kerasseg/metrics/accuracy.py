@@ -9,7 +9,7 @@ from kerasseg.metrics.confusion import ConfusionMatrixMetric, class_accuracy, pi
 class PixelAccuracy(ConfusionMatrixMetric):
     """Share of the pixels that are not void whose prediction is right.
 
-    (`keras.metrics.SparseCategoricalAccuracy` knows no void.) `per_class()` gives the share of
+    (`keras.metrics.SparseCategoricalAccuracy` has no void class.) `per_class()` gives the share of
     each class's true pixels. Long, Shelhamer and Darrell, CVPR 2015, section 5.
 
     Arguments, inputs and errors: those of `ConfusionMatrixMetric`.
@@ -42,8 +42,9 @@ class PixelAccuracy(ConfusionMatrixMetric):
 class MeanAccuracy(ConfusionMatrixMetric):
     """Mean over the true classes of the share of their pixels whose prediction is right.
 
-    A class that is predicted but never true has no such share and does not count by itself; the
-    classes whose pixels it took lose. Long, Shelhamer and Darrell, CVPR 2015, section 5.
+    A class that is predicted but never true has no such share and is left out of the mean; its
+    pixels lower the share of the classes that they belong to. Long, Shelhamer and Darrell, CVPR
+    2015, section 5.
 
     Arguments, inputs and errors: those of `ConfusionMatrixMetric`.
 

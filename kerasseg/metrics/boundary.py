@@ -8,7 +8,7 @@ from kerasseg.metrics.iou import MeanIoU
 
 @keras.saving.register_keras_serializable(package="kerasseg")
 class BoundaryIoU(MeanIoU):
-    """Mean IoU of what lies near the contours: it sees outlines that the IoU of large things hides.
+    """Mean IoU near the contours: it shows wrong outlines, which the IoU of large objects hides.
 
     Of each class, in truth and in prediction, only the pixels within `d` of its contour stay: a
     square of `2 d + 1` pixels around them holds a pixel of another class, or reaches beyond the
@@ -71,7 +71,7 @@ class BoundaryIoU(MeanIoU):
     def _near_contour(self, ids):
         if not self.multi_label:
             return near_contour(ids, self.dilation_ratio)
-        maps = ops.moveaxis(ids, -1, 1)  # each label's mask by itself
+        maps = ops.moveaxis(ids, -1, 1)  # each label's mask separately
         shape = ops.shape(maps)
         band = near_contour(ops.reshape(maps, (-1, *shape[2:])), self.dilation_ratio)
         return ops.moveaxis(ops.reshape(band, shape), 1, -1)

@@ -141,8 +141,8 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
     - `num_classes` channels: one of several classes a pixel; the largest wins;
     - one channel where `num_classes` is 2, a binary model: id 1 where its logit is above 0, or
       its probability above 0.5 with `from_logits=False`;
-    - `multi_label=True`: each channel is binary by itself, and `confusion_matrix` is (labels, 2,
-      2). The score of a label is that of its pixels, the result the mean of the labels.
+    - `multi_label=True`: each channel is a binary decision of its own, and `confusion_matrix` is
+      (labels, 2, 2). The score of a label is that of its pixels, the result the mean of the labels.
 
     Args:
         num_classes: Number of classes, void not counted, at least 2; or of labels.

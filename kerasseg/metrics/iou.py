@@ -12,8 +12,8 @@ class MeanIoU(ConfusionMatrixMetric):
     IoU of a class is TP / (TP + FP + FN) over all the pixels seen since the last reset. The mean
     goes over the classes that occur in truth or prediction; pixels whose truth is `ignore_class`
     are in no cell of the matrix, whatever is predicted there. (`keras.metrics.MeanIoU` keeps the
-    ignored class in the mean as soon as it is predicted, and drops ids outside the classes in
-    silence.) Long, Shelhamer and Darrell, CVPR 2015, section 5; book, chapter 6.
+    ignored class in the mean as soon as it is predicted, and silently drops ids outside the
+    classes.) Long, Shelhamer and Darrell, CVPR 2015, section 5; book, chapter 6.
 
     Arguments, inputs and errors: those of `ConfusionMatrixMetric`.
 

@@ -67,11 +67,11 @@ def conv_autoencoder(
     ```
 
     Faithful: 4x4 convolutions of stride 2, transposed ones back, ReLU everywhere, the code
-    included, and a 1x1 convolution with a sigmoid. 2,427,427 parameters for three channels. What
-    the decoder knows of the image went through the code: 256 channels at a 16th of the height and
-    width, one number for each pixel. Fewer `filters` at the end make it narrower.
+    included, and a 1x1 convolution with a sigmoid. 2,427,427 parameters for three channels. All
+    that the decoder knows of the image passes through the code: 256 channels at a 16th of the
+    height and width, one number for each pixel. Fewer `filters` at the end make it narrower.
 
-    Deviates: an image whose size 16 does not divide is padded by its mirror and cropped again,
+    Deviates: an image whose size is not divisible by 16 is padded by reflection and cropped again,
     where the book resizes the output.
 
     Args:
@@ -122,8 +122,8 @@ def vae(
     """The book's variational autoencoder: the code is drawn from a normal distribution.
 
     Paper: Kingma and Welling, "Auto-Encoding Variational Bayes", ICLR 2014. Book: chapter 7,
-    notebook 7. The distribution of every code is drawn towards the standard normal one, so that a
-    random code decodes to an image like those of the training.
+    notebook 7. The distribution of every code is pulled towards the standard normal one, so that a
+    random code decodes to an image like those of the training set.
 
     ```
     image ─▶ encoder1 32 ─▶ encoder2 64 ─▶ mean, log_variance ─▶ code (drawn)

@@ -1,4 +1,4 @@
-"""The pieces that several drawings share."""
+"""The pieces that several architectures share."""
 
 import math
 from numbers import Real

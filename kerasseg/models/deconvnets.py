@@ -55,8 +55,8 @@ def deconvnet(
     undoes it, so that a larger map of fc7 has a position for every 7x7 window of the fifth pooling;
     a smaller map, from an image below 224, is first mirrored up to 7 x 7 and cropped back. Poolings
     keep a partial window at the border and unpoolings return to the size that was pooled. The paper
-    runs the net on 50 proposals of an image and keeps the largest score of each pixel; here it sees
-    the whole image.
+    runs the network on 50 proposals of an image and keeps the largest score of each pixel; here it
+    sees the whole image.
 
     Args:
         input_shape: `(height, width, channels)`, height and width may be `None`.

@@ -43,8 +43,8 @@ def deeplab_v3(
     normalization and ReLU, their concatenation through a 1x1 convolution of 256, dropout 0.1 as in
     the authors' code; corners aligned when the scores are enlarged, also as in their code, which
     needs sizes of 16n + 1 or 8n + 1: others are padded inside by reflection and cropped back. Both
-    strides have the same weights, so a net trained at 16 can go on at 8, as in the paper, if it is
-    built with the same arguments otherwise.
+    strides have the same weights, so a network trained at 16 can be trained further at 8, as in the
+    paper, if its other arguments are the same.
 
     Deviates: the paper's cascade of further blocks, its weaker form, is left out. The encoder is
     that of `keras.applications`, whose weights fit: a 7x7 stem where the authors' code has three

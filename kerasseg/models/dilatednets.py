@@ -29,7 +29,7 @@ class IdentityConvolution(keras.initializers.RandomNormal):
 
     Args:
         classes: Integer, the number of groups.
-        noise: Standard deviation of the noise, relative to the weights that are none.
+        noise: Standard deviation of the noise, relative to the weights that are not noise.
         seed: Optional integer that makes the noise repeatable.
 
     Example:
@@ -112,12 +112,12 @@ def dilatednet(
     does not train from random weights. The front end has 134,346,581 parameters for 21 classes,
     141,149,720 with the large context, and 134,313,443 for 11 classes with the basic one.
 
-    Deviates: any size, mirrored to a multiple of 8 and cropped back. The logits are
-    enlarged, and a loss or a softmax comes behind. The context module pads each
-    convolution with zeros, as the released nets with the basic module do; the one with the large
-    module pads its input once, by 33. Front end and context may be trained together, and the
-    front end's scores start around one; the paper trains the front end first (`context=None`). With
-    Adam take small steps, about 0.0001: after large ones the context's ReLUs let nothing through.
+    Deviates: any size, mirrored to a multiple of 8 and cropped back. The logits are enlarged,
+    before any softmax. The context module pads each convolution with zeros, as the released
+    networks with the basic module do; the one with the large module pads its input once, by 33.
+    Front end and context may be trained together, and the front end's scores start around one; the
+    paper trains the front end first (`context=None`). With Adam take small steps, about 0.0001:
+    after large ones the context's ReLUs let nothing through.
 
     Args:
         input_shape: `(height, width, channels)`, height and width may be `None`.

@@ -44,7 +44,7 @@ def fc_densenet(
     activation,
     name,
 ):
-    """The drawing that the three sizes share: `encoder` has the layers of each dense block."""
+    """The architecture that the three sizes share: `encoder` has the layers of each dense block."""
     growth = scale_filters(growth, width)
     image = keras.Input(input_shape, name="image")
     skips = []

@@ -184,7 +184,7 @@ def fcn8s(
     Faithful: VGG-16 with fc6 (7x7) and fc7 as convolutions, ReLU and dropout; skips that start at
     zero and are summed; transposed convolutions over all classes without bias, which start as
     bilinear upsampling, the last of which stays so (section 4.3). 134,489,759 parameters for 21
-    classes. The skips are not scaled, as in the stage-wise nets.
+    classes. The skips are not scaled, as in the networks that the authors trained stage by stage.
 
     Deviates: the scores of fc7 start at random, where the paper has zeros but found no difference:
     with zeros no gradient would reach the encoder at first. `padding="same"` pads every convolution

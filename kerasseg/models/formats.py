@@ -34,7 +34,7 @@ def in_data_format(build):
     """Decorator of a model function: its `data_format` holds for every layer it makes.
 
     The function takes its layers from `layers` of this module and its axes from `channel_axis`, so
-    that its body need not repeat the argument. What every drawing takes, `input_shape` and
+    that its body need not repeat the argument. What every architecture takes, `input_shape` and
     `num_classes`, is checked here too.
     """
     names = list(inspect.signature(build).parameters)

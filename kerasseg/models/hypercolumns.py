@@ -29,11 +29,11 @@ def hypercolumn(
     data_format=None,
     name="hypercolumn",
 ):
-    """Hypercolumn: every pixel is judged by what several layers say above it.
+    """Hypercolumn: every pixel is classified from the maps of several layers at its place.
 
     Paper: Hariharan, Arbeláez, Girshick, Malik, "Hypercolumns for Object Segmentation and
     Fine-grained Localization", CVPR 2015. Neither the book nor the notes treat it; FCN's skips are
-    the same thought.
+    the same idea.
 
     ```
     encoder3  256  1/8  ─ scores ─ x8  ─┐

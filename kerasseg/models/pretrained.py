@@ -36,9 +36,9 @@ def load_encoder(model, encoder_weights, application, names, decimate=False):
       entries of it: of 7x7 taps and 4096 filters, a convolution of 3x3 and 1024 takes the taps
       0, 3, 6 and every fourth filter (Chen et al. 2015, section 3.2).
     - The first layer of a grey input takes the sum of its kernels for red, green and blue. It gives
-      what it gives for the grey picture in three channels, but for the border, where it sees the
-      zeros around the image. That of an input with `n` bands takes the kernels in turn, red,
-      green, blue, red, …, times `3 / n`, so that its outputs are as large as those of three.
+      what it gives for the grey image in three channels, but for the border, where it sees the
+      zeros around the image. That of an input with `n` bands takes the kernels in turn, red, green,
+      blue, red, …, times `3 / n`, so that its outputs are as large as those of three.
 
     Args:
         model: The `keras.Model` to fill, with a layer of each name in `names`.

@@ -28,7 +28,7 @@ def pspnet(
     data_format=None,
     name="pspnet",
 ):
-    """PSPNet: every pixel is judged beside the averages of the regions it lies in.
+    """PSPNet: every pixel is classified together with the averages of the regions around it.
 
     Paper: Zhao, Shi, Qi, Wang, Jia, "Pyramid Scene Parsing Network", CVPR 2017, figure 3. Notes:
     the lecture's entry on PSPNet: receptive fields in theory and in effect.

@@ -27,7 +27,7 @@ def unet(
     data_format=None,
     name="unet",
 ):
-    """U-Net: an encoder, a decoder, and a copy of each encoder map laid beside the decoder's.
+    """U-Net: an encoder, a decoder, and a copy of each encoder map concatenated with the decoder's.
 
     Paper: Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image
     Segmentation", MICCAI 2015. Book: chapter 6, "Enhancing and Segmenting Images".
@@ -47,15 +47,15 @@ def unet(
     channel, two classes and `batch_norm=False`.
 
     Deviates: batch normalization after each 3x3 convolution, which then has no bias, since the
-    paper's net is hard to train without it: 31,037,698 trainable parameters for three channels and
-    two classes (`batch_norm=False` takes it out). `padding="same"`, so that the logits have the
+    paper's network is hard to train without it: 31,037,698 trainable parameters for three channels
+    and two classes (`batch_norm=False` takes it out). `padding="same"`, so that the logits have the
     input's size. `padding="valid"` is the paper's rule: no padding at all, each skip cropped to the
     decoder's map, 572 -> 388 pixels; it needs sizes of 16 k + 12, from 188. Sizes that the model
-    meets at run time, where `input_shape` has `None`, are not checked.
-    The up-convolutions have no activation and the skip lies in front of their output; the authors'
-    release has a ReLU behind them and the skip behind, which the paper does not say. They start
-    with half of He's variance: Keras counts 4 taps of the output's channels as inputs, where a
-    pixel sees one tap of twice as many.
+    meets at run time, where `input_shape` has `None`, are not checked. The up-convolutions have no
+    activation and the skip lies in front of their output; the authors' release has a ReLU behind
+    them and the skip behind, which the paper does not say. They start with half of He's variance:
+    Keras counts 4 taps of the output's channels as inputs, where a pixel sees one tap of twice as
+    many.
 
     Args:
         input_shape: `(height, width, channels)`, height and width may be `None`.
