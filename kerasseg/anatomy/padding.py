@@ -7,6 +7,7 @@ import keras
 from kerasseg.anatomy.graphs import data_format_of, graph_of, has_graph, unfold
 from kerasseg.anatomy.receptive_fields import sources
 from kerasseg.layers import PadToMultiple
+from kerasseg.layers.padding import rows_in_front
 from kerasseg.layers.windows import spatial_axes
 
 STRIDE = 32  # a multiple of the output stride of every network here, and of nearly all others
@@ -62,12 +63,12 @@ def border_of(model, size):
             f"Received: model={model.name} with outputs of shapes {[x.shape for x in outputs]}"
         )
     return tuple(
-        Border(rows_in_front(calls, image, axis), n - output.shape[axis])
+        Border(padded_in_front(calls, image, axis), n - output.shape[axis])
         for axis, n in zip(axes, size)
     )
 
 
-def rows_in_front(calls, image, axis):
+def padded_in_front(calls, image, axis):
     """The most rows, of the image, that padding to a multiple puts in front of any map."""
     in_front = {id(image): 0}
     for call in calls:
@@ -76,7 +77,7 @@ def rows_in_front(calls, image, axis):
         rows = max((in_front[id(x)] for x in counted), default=0)
         if isinstance(call.operation, PadToMultiple):
             before, after = inputs[0].shape[axis], call.outputs[0].shape[axis]
-            rows += (after - before) // 2 * round(image.shape[axis] / before)
+            rows += rows_in_front(before, after) * round(image.shape[axis] / before)
         in_front.update((id(x), rows) for x in call.outputs)
     return max(in_front.values())
 

@@ -14,6 +14,7 @@ import kerasseg.layers
 from kerasseg.anatomy.graphs import data_format_of, graph_of, tensors_in, unfold
 from kerasseg.layers.arguments import ceil_divide, spatial_axes
 from kerasseg.layers.backend import gradient
+from kerasseg.layers.padding import rows_in_front
 
 # What a height or width of `None` is taken for: usual strides divide it, usual fields fit in.
 FREE_SIZE = 3840
@@ -466,7 +467,7 @@ def cropping_like_view(layer, axis):
 @view.register(kerasseg.layers.PadToMultiple)
 @view.register(kerasseg.layers.ReflectionPadding2D)
 def mirror_padding_view(layer, axis):
-    return Window(in_front=(axis.after - axis.before) // 2)
+    return Window(in_front=rows_in_front(axis.before, axis.after))
 
 
 @view.register(kerasseg.layers.AtrousSpatialPyramidPooling)

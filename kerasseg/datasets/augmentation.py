@@ -4,6 +4,8 @@ import math
 
 import tensorflow as tf
 
+from kerasseg.layers.padding import mirror
+
 # The ranges at full strength.
 SCALE = (0.75, 1.6)
 ROTATION = math.radians(5)
@@ -124,14 +126,8 @@ def at(pixels, rows, columns):
     """The values at whole rows and columns, counted in a mirror image beyond the border."""
     height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
     in_one_row = tf.reshape(pixels, (-1, *pixels.shape[2:]))
-    places = mirrored_index(rows, height) * width + mirrored_index(columns, width)
-    return tf.gather(in_one_row, places)
-
-
-def mirrored_index(index, size):
-    """0 1 2 | 2 1 0 | 0 1 2 and so on, before and after, for size 3."""
-    index = tf.cast(index, tf.int32) % (2 * size)
-    return tf.minimum(index, 2 * size - 1 - index)
+    rows, columns = tf.cast(rows, tf.int32), tf.cast(columns, tf.int32)
+    return tf.gather(in_one_row, mirror(rows, height) * width + mirror(columns, width))
 
 
 def recolour(image, draw):

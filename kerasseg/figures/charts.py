@@ -1,26 +1,31 @@
 """Curves, bars and points."""
 
+from itertools import cycle
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kerasseg.figures.parts import PALETTE, axes_row, wrapped
+from kerasseg.figures.parts import axes_row, wrapped
+from kerasseg.palette import CURVES
 
 
-def learning_curves(history, names, titles=None, best=None):
+def learning_curves(history, names, titles=None, best=None, colours=CURVES):
     """Training and validation curves of some entries of a `keras.callbacks.History`.
 
     Args:
         history: What `model.fit` returned.
         names: The entries to draw, such as `("loss", "mean_iou")`. One that was not measured on
-            held out pictures, such as `"learning_rate"`, has one curve.
+            held out images, such as `"learning_rate"`, has one curve.
         titles: What stands at each vertical axis, the entry's own name by default.
         best: The epoch whose model was kept, counted from 1; a dotted line marks it.
+        colours: Of the curves of the training and of the held out images.
     """
     figure = Figure(figsize=(4.5 * len(names), 3.4), layout="constrained")
     epochs = np.asarray(history.epoch) + 1
     dot = "." if len(epochs) <= 60 else ""  # more would hide the line
     for axes, name, title in zip(axes_row(figure, len(names)), names, titles or names):
+        axes.set_prop_cycle(color=colours)
         shown = np.asarray(history.history[name], float)
         if f"val_{name}" in history.history:
             axes.plot(epochs, shown, dot + "--", label="training")
@@ -51,8 +56,9 @@ def lines(x, curves, xlabel, ylabel, title, **axes_settings):
     """
     figure = Figure(figsize=(6, 3.8), layout="constrained")
     (axes,) = axes_row(figure, 1)
-    for (name, y), marker, dash in zip(curves.items(), "os^Dv", ("-", "--", "-.", ":", "-")):
-        axes.plot(x, y, marker=marker, linestyle=dash, label=name)
+    styles = zip(cycle(CURVES), cycle("os^Dv"), cycle(("-", "--", "-.", ":", "-")))
+    for (name, y), (colour, marker, dash) in zip(curves.items(), styles):
+        axes.plot(x, y, color=colour, marker=marker, linestyle=dash, label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel, title=wrapped(title, 6), **axes_settings)
     axes.minorticks_off()
     axes.grid(alpha=0.3)
@@ -76,12 +82,11 @@ def bars_with_ranges(measured, ylabel, title):
     (axes,) = axes_row(figure, 1)
     bars, error = (axes.barh, "xerr") if lying else (axes.bar, "yerr")
     width = 0.8 / len(measured)
-    for i, (name, of_group) in enumerate(measured.items()):
+    for i, ((name, of_group), colour) in enumerate(zip(measured.items(), cycle(CURVES))):
         x = np.arange(len(groups)) + (i - (len(measured) - 1) / 2) * width
         numbers = [np.asarray(of_group[group]) for group in groups]
         means = np.array([n.mean() for n in numbers])
         reach = np.abs([[n.min() for n in numbers], [n.max() for n in numbers]] - means)
-        colour = PALETTE[i % len(PALETTE)]
         ranges = {error: reach if reach.any() else None}
         bars(x, means, 0.9 * width, **ranges, label=name, color=colour, capsize=4 - 2 * lying)
     if lying:

@@ -4,8 +4,6 @@ import textwrap
 
 import numpy as np
 
-PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")  # Okabe and Ito
-
 
 def axes_row(figure, count):
     return figure.subplots(1, count, squeeze=False)[0]

@@ -6,6 +6,7 @@ import numpy as np
 from kerasseg.anatomy.graphs import graph_of, has_graph
 from kerasseg.anatomy.outputs import main_output, output_of, to_classes, to_probabilities
 from kerasseg.anatomy.padding import STRIDE, border_of, fitting_size, input_format
+from kerasseg.layers.padding import mirror
 
 OUTPUTS = ("classes", "probabilities", "raw")
 MOST = 2  # of a float image; resizing may overshoot 1 a little, other ranges go far beyond
@@ -261,12 +262,9 @@ def cut(image, y, x, rows, columns):
     for axis, (start, tiling) in enumerate(((y, rows), (x, columns))):
         start, stop = start - tiling.lost // 2, start + tiling.tile + tiling.lost
         stop -= tiling.lost // 2
-        before, after = max(0, -start), max(0, stop - tiling.length)
         part = slice(start, stop)
-        if before or after:
-            # np.pad of the image itself would mirror the tile where the image ends.
-            part = np.pad(np.arange(tiling.length), (before, after), "reflect")
-            part = part[start + before : stop + before]
+        if start < 0 or stop > tiling.length:
+            part = mirror(np.arange(start, stop), tiling.length)
         tile = tile[part] if axis == 0 else tile[:, part]
     tile = np.asarray(tile)
     if tile.dtype == np.uint8:

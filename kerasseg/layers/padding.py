@@ -135,11 +135,15 @@ class ReflectionPadding2D(MirrorPadding):
 
 def mirror_indices(size, padded):
     """Which of `size` positions each of `padded` positions shows: `(3, 8)` -> 2 1 0 1 2 1 0 1."""
-    before = (padded - size) // 2
     # Counted from a multiple of the period in front of the map: exported graphs know no modulus
     # of negative numbers.
-    start = before * (mirror_period(size) - 1)
+    start = rows_in_front(size, padded) * (mirror_period(size) - 1)
     return mirror(ops.arange(padded, dtype="int32") + start, size)
+
+
+def rows_in_front(size, padded):
+    """How many of the rows that padding adds lie in front of the map: an odd one lies behind it."""
+    return (padded - size) // 2
 
 
 def mirror(position, size):
@@ -154,4 +158,4 @@ def mirror(position, size):
 
 def mirror_period(size):
     """After how many positions a repeated mirror shows the same again."""
-    return at_least(2 * (size - 1), 1)
+    return 2 * (size - 1) + 1 // size  # 1 for a single row

@@ -24,9 +24,8 @@ from kerasseg.training.files import write_text_whole
 # What stands in Matplotlib's SVG for a colour of the page, which is another one in the dark.
 INK, TRAINING, HELD_OUT = "#010203", "#010204", "#010205"
 PAGE_COLOURS = {INK: "currentColor", TRAINING: "var(--training)", HELD_OUT: "var(--held-out)"}
-CURVES = {
+STYLE = {
     "svg.fonttype": "none",
-    "axes.prop_cycle": matplotlib.cycler(color=[TRAINING, HELD_OUT]),
     "legend.frameon": False,
     **dict.fromkeys(
         ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK
@@ -178,9 +177,10 @@ def finding(name, epochs, log):
 
 def inline_svg(history, name, best):
     """A learning curve as SVG to stand in a page: its ink the page's, its ids its own."""
-    with matplotlib.rc_context({**CURVES, "svg.hashsalt": name}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         buffer = io.StringIO()
-        learning_curves(history, [name], [""], best).savefig(buffer, format="svg", transparent=True)
+        figure = learning_curves(history, [name], [""], best, (TRAINING, HELD_OUT))
+        figure.savefig(buffer, format="svg", transparent=True)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     for stand_in, colour in PAGE_COLOURS.items():

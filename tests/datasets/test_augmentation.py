@@ -81,19 +81,21 @@ def test_moving_agrees_with_tensorflows_own_operation(seed):
     label = tf.constant(rng.integers(0, 9, (HEIGHT, WIDTH)).astype("int32"))
     matrix = random_matrix((HEIGHT, WIDTH), (seed, 1), 1.0)
 
-    def theirs(x, interpolation, fill_mode, fill_value):
+    def theirs(x, interpolation, matrix):
         return tf.raw_ops.ImageProjectiveTransformV3(
             images=x[None],
             transforms=tf.concat([matrix, [0, 0]], 0)[None],
             output_shape=(HEIGHT, WIDTH),
             interpolation=interpolation,
-            fill_mode=fill_mode,
-            fill_value=fill_value,
+            fill_mode="CONSTANT",
+            fill_value=255.0,
         )[0]
 
     moved_image, moved_label = move(image, label, matrix, 255)
-    np.testing.assert_allclose(moved_image, theirs(image, "BILINEAR", "REFLECT", 0.0), atol=1e-4)
-    same = moved_label == theirs(label[..., None], "NEAREST", "CONSTANT", 255.0)[..., 0]
+    mirrored = np.pad(image, ((HEIGHT, HEIGHT), (WIDTH, WIDTH), (0, 0)), "reflect")
+    in_mirrored = matrix + tf.constant([0, 0, WIDTH, 0, 0, HEIGHT], tf.float32)
+    np.testing.assert_allclose(moved_image, theirs(mirrored, "BILINEAR", in_mirrored), atol=1e-4)
+    same = moved_label == theirs(label[..., None], "NEAREST", matrix)[..., 0]
     assert np.mean(same) > 0.999  # but for places half way between two pixels
 
 

@@ -7,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from kerasseg import figures
+from kerasseg.palette import CURVES
 
 COLOURS = np.array([(10, 20, 30), (40, 50, 60), (70, 80, 90)], "uint8")
 
@@ -16,6 +17,16 @@ def test_learning_curves_have_training_and_held_out_lines():
     (axes,) = figures.learning_curves(history, ["loss"]).axes
     assert [line.get_label() for line in axes.lines] == ["training", "held out"]
     np.testing.assert_array_equal(axes.lines[1].get_ydata(), [4, 3])
+
+
+def test_lines_draws_every_curve_in_a_colour_and_shape_of_its_own():
+    curves = {f"{n} filters": [n, 2 * n] for n in range(7)}
+    (axes,) = figures.lines([1, 2], curves, "x", "y", "many").axes
+    drawn = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+    assert drawn == curves
+    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in axes.lines}
+    assert len(looks) == 7
+    assert [line.get_color() for line in axes.lines[:6]] == list(CURVES)
 
 
 def beyond_the_border(figure):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import kerasseg
-from kerasseg import models
+from kerasseg import layers, models
 from kerasseg.inference.prediction import Tiling, predict_image
 
 
@@ -42,14 +42,14 @@ def test_a_model_of_one_size_reproduces_larger_and_smaller_images():
 def narrow_unet():
     """A U-Net's grid, pads and strides, but one pooling: a receptive field of some 20 pixels."""
     image = keras.Input((None, None, 3))
-    x = inner = models.unets.PadToMultiple(16)(image)
+    x = inner = layers.PadToMultiple(16)(image)
     x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(x)
     x = keras.layers.MaxPooling2D(4)(x)
     x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(x)
     x = keras.layers.Conv2DTranspose(4, 4, strides=4)(x)
     x = keras.layers.Concatenate()([x, inner])
     x = keras.layers.Conv2D(5, 1)(x)
-    return keras.Model(image, models.unets.CenterCropLike()(x, image))
+    return keras.Model(image, layers.CenterCropLike()(x, image))
 
 
 @pytest.mark.parametrize("size", [(150, 203), (161, 97), (160, 224)])
