@@ -46,7 +46,6 @@ def test_every_module_has_the_test_file_of_its_name():
         "kerasseg/figures/line_art.py",
         "kerasseg/figures/model_layout.py",
         "kerasseg/figures/model_stages.py",
-        "kerasseg/training/run_folder.py",
         "kerasseg_command/export.py",
     }
     assert set(structure.without_test_file()) <= not_yet

@@ -20,7 +20,7 @@ from kerasseg import cli, datasets, models, training
 from kerasseg.cli import train as command
 from tests.conftest import environment
 from tests.datasets.folders import ids, picture, save
-from tests.training.test_run import held
+from tests.training.test_run_folder import held
 
 SMALL = ("--model", "segnet_basic", "--width", "0.05", "--image-size", "16", "24")
 SMALL += ("--batch-size", "4", "--epochs", "2")

@@ -19,6 +19,7 @@ import pytest
 from kerasseg import datasets, losses, metrics, training
 from tests.conftest import environment
 from tests.datasets.folders import ids, make_folder, picture, save
+from tests.training.test_run_folder import held
 
 EPOCHS = 4
 
@@ -352,29 +353,10 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path, pictures, 
         run.on_epoch_end(1, {"loss": 1.0, "val_mean_iou": 0.6})
 
 
-HOLD = """
-import fcntl, sys
-file = open(sys.argv[1], "w")
-fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-def held(folder):
-    """A process that trains in a folder, as far as others can tell; `None` if it may not."""
-    words = [sys.executable, "-c", HOLD, str(folder / ".lock")]
-    process = subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    return process if process.stdout.readline() else process.wait() and None
-
-
-def test_a_folder_belongs_to_one_process_until_that_is_killed(tmp_path, pictures):
+def test_a_run_keeps_other_processes_out_of_its_folder(tmp_path, pictures):
     other = held(tmp_path)
     with pytest.raises(ValueError, match="Another process trains in .* Wait until it has ended"):
         started(tmp_path, pictures)
-    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
     other.kill()
     other.wait()
     assert started(tmp_path, pictures, [0.5]).epoch == 1
