@@ -118,6 +118,17 @@ def number(value):
     return None if math.isnan(value) else value
 
 
+def class_shares(matrix):
+    """The share of each class in the pixels that are not void, or of each label in its own ones.
+
+    Args:
+        matrix: A confusion matrix, or one 2x2 matrix a label, as in what `evaluate` returns.
+    """
+    if matrix.ndim == 3:
+        return matrix[:, 1].sum(axis=1) / np.maximum(1, matrix.sum(axis=(1, 2)))
+    return matrix.sum(axis=1) / max(1, matrix.sum())
+
+
 def score_table(scores):
     """The IoU of each class and its share of the true pixels, commonest first, as text.
 
@@ -136,8 +147,7 @@ def score_table(scores):
     pixel accuracy          0.9000
     """
     matrix = np.array(scores["confusion_matrix"])
-    shares = matrix[:, 1].sum(axis=1) if matrix.ndim == 3 else matrix.sum(axis=1)
-    shares = shares / max(1, matrix[0].sum() if matrix.ndim == 3 else matrix.sum())
+    shares = class_shares(matrix)
     rows = [("label" if matrix.ndim == 3 else "class", "share", "IoU")]
     for i in np.argsort(-shares, kind="stable"):
         value = scores["per_class_iou"][i]

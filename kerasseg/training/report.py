@@ -19,6 +19,7 @@ import matplotlib
 import numpy as np
 
 from kerasseg.figures import learning_curves
+from kerasseg.training.evaluation import class_shares
 from kerasseg.training.files import write_text_whole
 
 # What stands in Matplotlib's SVG for a colour of the page, which is another one in the dark.
@@ -222,7 +223,7 @@ def class_counts(matrix, count):
     totals = matrix.sum(axis=1)
     truth, prediction = np.unravel_index(np.argmax(wrong), wrong.shape)
     return {
-        "shares": totals / matrix.sum(),
+        "shares": class_shares(matrix),
         "mistakes": [
             (int(row.argmax()), row.max() / total) if row.any() else None
             for row, total in zip(wrong, totals)
@@ -240,7 +241,7 @@ def label_counts(matrices, count):
         return class_counts(matrices, count)
     positives = matrices[:, 1].sum(axis=1)
     return {
-        "shares": positives / np.maximum(1, matrices.sum(axis=(1, 2))),
+        "shares": class_shares(matrices),
         "mistakes": [
             missed / total if total else None for missed, total in zip(matrices[:, 1, 0], positives)
         ],

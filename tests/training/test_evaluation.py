@@ -218,7 +218,12 @@ def test_several_labels_a_pixel_are_scored_one_by_one(rng, activation, tmp_path)
     assert scores["mean_iou"] == pytest.approx(np.mean(scores["per_class_iou"]))
     right = ((labels == 1) == masks)[seen].mean()
     assert scores["pixel_accuracy"] == pytest.approx(right, abs=1e-6)
-    assert score_table(scores).splitlines()[0].split() == ["label", "share", "IoU"]
+    header, *rows = (line.split() for line in score_table(scores).splitlines())
+    assert header == ["label", "share", "IoU"]
+    shares = {
+        name: (labels[..., i] == 1).sum() / seen[..., i].sum() for i, name in enumerate(NAMES)
+    }
+    assert {row[0]: row[1] for row in rows[:3]} == {n: f"{x:.2%}" for n, x in shares.items()}
     shown = np.asarray(Image.open(tmp_path / scores["best_pictures"][0]["prediction"]))
     expected = []
     for mask in masks:  # the mean colour of the labels of each pixel, black where there is none
