@@ -193,8 +193,8 @@ def findings_of_measures(examined, turned=None):
             findings.append(different_size(path, image.size, label_path, labels.size))
         elif image is not None and turned and turned[path] != turned[label_path]:
             words = (
-                f"is turned by its EXIF tag, {turned[path]}, and its mask is not, "
-                f"{turned[label_path]}; their sizes do not tell whether they fit"
+                f"has the EXIF orientation {turned[path]}, and its mask has {turned[label_path]}; "
+                "their sizes do not tell whether they fit"
             )
             findings.append(faults.TURNED.found(path, words))
     return findings
@@ -206,6 +206,8 @@ def different_size(path, image_size, label_path, size):
     words = (
         f"is {size[0]}x{size[1]} pixels (height x width), {image} {image_size[0]}x{image_size[1]}"
     )
+    remedy = None
     if size == image_size[::-1]:
         words += "; was the mask made before the image's EXIF tag turned it?"
-    return faults.SIZES.found(label_path, words)
+        remedy = f"If so, copy the tag to the mask, {faults.COPY_TAG}; else find the right partner."
+    return faults.SIZES.found(label_path, words, remedy)

@@ -29,7 +29,8 @@ class Finding(NamedTuple):
 
     def __str__(self):
         place = "" if self.path is None else f"{self.path} "
-        return f"{place}{self.message}. {self.remedy}"
+        end = "" if self.message.endswith("?") else "."
+        return f"{place}{self.message}{end} {self.remedy}"
 
 
 class Fault(NamedTuple):
@@ -74,11 +75,12 @@ SIZES = Fault(
     "image and mask of different size",
     "Resize the mask by nearest neighbour to the size of its image, or find the right partner.",
 )
+COPY_TAG = "`Image.open(mask).save(mask, exif=Image.open(image).getexif())`"
 TURNED = Fault(
     "warning",
     "images that their EXIF tag turns, and their masks not",
     "Look at both: if the mask was drawn on the turned image, all is well; if not, copy the tag to "
-    "the mask or save the image without it.",
+    f"the mask, {COPY_TAG}, or save the image without it.",
 )
 ALPHA = Fault(
     "warning",

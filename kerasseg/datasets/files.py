@@ -37,9 +37,16 @@ OTHERS = {  # what else may have such a name; (place, bytes): what it is
     (128, b"DICM"): "a DICOM file",
     (0, b"%PDF"): "a PDF",
     (0, b"PK\x03\x04"): "a ZIP archive",
+    (0, b"\x1f\x8b"): "a GZIP archive",
+    (0, b"\x00\x00\x01\x00"): "an icon",
+    (0, b"\x00\x00\x00\x0cJXL"): "a JPEG XL file",
+    (8, b"WAVE"): "a sound",
+    (8, b"AVI "): "a video",
+    (0, b"P5\n"): "a PGM image",
+    (0, b"P6\n"): "a PPM image",
     (0, b"<svg"): "an SVG drawing",
     (0, b"<?xml"): "an XML file",
-    (0, b"<!DOCTYPE"): "a web page",
+    (0, b"<!doctype"): "a web page",
     (0, b"<html"): "a web page",
     (0, b"version https://git-lfs"): "a Git LFS pointer in place of the file",
 }
@@ -67,8 +74,12 @@ def by_stem(folder, other_files):
             raise ValueError(f"Two files of one stem: {found[stem]} and {path}. Remove one.")
         found[stem] = path
     if not found:
+        folder = Path(folder)
+        place = folder if folder.is_dir() else folder.parent
+        there = sorted(p.name for p in place.iterdir())[:5] if place.is_dir() else "no such folder"
         raise FileNotFoundError(
-            f"No images in {folder}. Expected files that end in {', '.join(SUFFIXES)}."
+            f"No images in {folder}{'' if folder.is_dir() else ': there is no such folder'}. "
+            f"Expected files that end in {', '.join(SUFFIXES)}. Received: {place} with {there}"
         )
     return found
 
@@ -161,11 +172,11 @@ def reader_of(file, path):
     file.seek(0)
     if not start:
         raise OSError("it is empty")
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for (place, mark), what in OTHERS.items():
-        if start[place:].startswith(mark):
-            raise unreadable(
-                path, f"it is {what}", "Save it as PNG, or remove it with its partner."
-            )
+        if start[place:].startswith(mark) or (mark[:1] == b"<" and text.startswith(mark)):
+            remedy = "Save it as PNG in its place, or remove it with its partner."
+            raise unreadable(path, f"it is {what}", remedy)
     reader = next((READERS[mark] for mark in READERS if start.startswith(mark)), None)
     if reader is None:
         raise OSError("it is none of PNG, JPEG, BMP, TIFF and WebP")
@@ -189,7 +200,7 @@ def check_bands(file, start, path):
         file.seek(0)
     in_planes = tags.get(284) == 2 and count > 1
     read = kinds == {1} and ((count < 5 and bits == {8}) or (count in (3, 4) and bits == {16}))
-    if count > 1 and (not read or (in_planes and 16 in bits) or (count == 4 and 0 in extra)):
+    if count > 1 and (not read or (in_planes and 16 in bits) or 0 in extra):
         kind = {2: " (signed)", 3: " (floats)"}.get(max(kinds), "")
         planes = ", each in a plane of its own," if in_planes else ""
         words = f"{count} bands of {max(bits)} bits{kind}{planes} are not supported"

@@ -42,7 +42,7 @@ def source(data_dir=None, colours=None, skip_damaged=False):
     `val` may be called `valid` or `validation`. Without it, validation takes 20 % of the training
     pairs, drawn with a fixed seed: images that are frames of one video have neighbours on both
     sides then, so give them a split of their own. An image and its mask have one name but for the
-    suffix, in folders of folders too; if all masks end in the same letters (`x.jpg` and
+    suffix, in folders of folders too; if all masks end or begin with the same letters (`x.jpg` and
     `x_mask.png`), names are compared without them. Images are PNG, JPEG, BMP, TIFF or WebP files,
     of 8 or 16 bits, and the EXIF tag turns them.
 

@@ -42,7 +42,7 @@ def label_map_source(folder, name, skip_damaged=False):
     for pair, each in examined.items():
         found = each.errors
         for path, labels in zip(each.label_paths, each.labels):
-            if masks and labels and not found:
+            if labels and not found:
                 found = [
                     f for f in findings_of_values(labels, path, masks) if f.severity == "error"
                 ]

@@ -3,11 +3,11 @@
 import dataclasses
 import difflib
 import inspect
-from numbers import Integral
 
 import numpy as np
 
 from kerasseg import requirements
+from kerasseg.layers.arguments import is_integer
 
 SOURCES = {  # name: module and function, imported when they are needed
     "digits": "digits.source",
@@ -125,20 +125,20 @@ def load(
 def check_arguments(image_size, batch_size, augment, seed, corruption):
     """What `load` can say of its arguments before it looks at any data."""
     if image_size is not None and not (
-        np.shape(image_size) == (2,) and all(isinstance(n, Integral) and n > 0 for n in image_size)
+        np.shape(image_size) == (2,) and all(is_integer(n) and n > 0 for n in image_size)
     ):
         raise ValueError(
             "`image_size` must be (height, width) in pixels, two positive integers. "
             f"Received: image_size={image_size}"
         )
-    if not isinstance(batch_size, Integral) or batch_size < 1:
+    if not is_integer(batch_size) or batch_size < 1:
         raise ValueError(
             f"`batch_size` must be a positive integer. Received: batch_size={batch_size}"
         )
     if not 0 <= augment <= 1:
         raise ValueError(f"`augment` must be from 0 to 1, or a bool. Received: augment={augment}")
-    if not isinstance(seed, Integral):
-        raise ValueError(f"`seed` must be an integer. Received: seed={seed!r}")
+    if not is_integer(seed) or not -(2**63) <= seed < 2**63:
+        raise ValueError(f"`seed` must be an integer of 64 bits. Received: seed={seed!r}")
     if corruption is not None and not callable(corruption):
         raise ValueError(
             "`corruption` must be one of kerasseg.datasets.corruptions, such as "

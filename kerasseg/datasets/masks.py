@@ -106,8 +106,14 @@ class Masks:
         if soft:
             remedy = faults.THRESHOLD if self.kind.startswith("binary") else None
             return faults.INTERPOLATED.found(path, words, remedy)
-        many = f"{faults.OUTSIDE.remedy} {IN_BETWEEN}" if len(outside) > 6 else None
-        return faults.OUTSIDE.found(path, words, many)
+        remedy = faults.OUTSIDE.remedy
+        if 0 not in self.ids:
+            remedy = (
+                "Correct the masks, or the list of the classes: one name for each of these ids."
+            )
+        if len(outside) > 6:
+            remedy += f" {IN_BETWEEN}"
+        return faults.OUTSIDE.found(path, words, remedy)
 
     def allowed(self):
         """The values that there may be, in words."""

@@ -50,8 +50,9 @@ def pair_by_stem(path, folders, layout):
     """The `Folder` at `path`: files of one name but for the suffix are an image and its mask.
 
     If no name has a partner and the names of all masks (or images) end in the same letters, such as
-    `_mask`, names are compared without them. If masks lie one folder deeper than their images,
-    `masks/LABEL/x.png` for `images/x.png`, the folder is a label, and an image has a mask for each.
+    `_mask`, or begin with the same, names are compared without them. If masks lie one folder deeper
+    than their images, `masks/LABEL/x.png` for `images/x.png`, the folder is a label, and an image
+    has a mask for each.
 
     Args:
         folders: {split: (image folder, mask folder)}. Folders inside them count as part of the
@@ -67,7 +68,7 @@ def pair_by_stem(path, folders, layout):
     findings = [faults.NO_PICTURE.found(p, "is no picture, and is not read") for p in others]
     labels = labels_in(images, masks)
     if not labels:
-        images, masks, words = without_endings(images, masks)
+        images, masks, words = without_shared_ends(images, masks)
         layout += words
     splits = {}
     for split in folders:
@@ -77,6 +78,12 @@ def pair_by_stem(path, folders, layout):
             pairs, more = plain_pairs(images[split], masks[split])
         splits[split] = pairs
         findings += more
+    if splits and not any(splits.values()) and not labels:
+        findings = [f for f in findings if f.severity == "warning"]
+        first, mask = (min(min(split.values()) for split in x.values()) for x in (images, masks))
+        words = f"no image has a mask of its own name: the first are {first} and {mask}"
+        remedy = "Give each mask the name of its image, and nothing more."
+        findings.append(faults.NO_MASK.found(None, words, remedy))
     layout = layout.replace("masks/", "masks/LABEL/") if labels else layout
     names = {"class_names": labels, "multi_label": True} if labels else {}
     return Folder(Path(path), splits, tuple(findings), layout=layout, **names)
@@ -120,40 +127,57 @@ def labels_in(images, masks):
     return tuple(sorted(set(known))) if 2 * len(known) > len(names) else ()
 
 
-def without_endings(images, masks):
-    """Images and masks, {split: {stem: path}}, by stems without the ending that all share.
+def without_shared_ends(images, masks):
+    """Images and masks, {split: {stem: path}}, by stems without what all names share at their ends.
 
-    They come back as they are where some stems are equal. Of the endings that all names have, the
-    pair that leaves most partners is taken, and of several such, the shortest.
+    They come back as they are where some stems are equal. Of the beginnings and endings that all
+    names have, those that leave most partners are cut, and of several such, the shortest.
     """
     pictures, labels = ({s for split in x.values() for s in split} for x in (images, masks))
     if pictures & labels:
         return images, masks, ""
-    tries = [
-        (len({s[: len(s) - i] for s in pictures} & {s[: len(s) - j] for s in labels}), -i - j, i, j)
-        for i in endings(pictures)
-        for j in endings(labels)
-    ]
-    matches, _, i, j = max(tries)
+    tries = []
+    for cut in (behind, before):
+        for i in shared_ends(pictures, cut):
+            for j in shared_ends(labels, cut):
+                matches = len({cut(s, i) for s in pictures} & {cut(s, j) for s in labels})
+                tries.append((matches, -i - j, i, j, cut))
+    matches, _, i, j, cut = max(tries, key=lambda each: each[:2])
     if 2 * matches <= len(labels):
         return images, masks, ""
-    both = ((images, i), (masks, j))
     images, masks = (
-        {split: {stem[: len(stem) - cut]: p for stem, p in stems.items()} for split, stems in x}
-        for x, cut in ((what.items(), cut) for what, cut in both)
+        {split: {cut(stem, n): p for stem, p in stems.items()} for split, stems in x.items()}
+        for x, n in ((images, i), (masks, j))
     )
     example = next(iter(labels))
-    end = f"`{example[len(example) - j :]}`" if j else "nothing more"
-    return images, masks, f"; the names of all masks end in {end}"
+    name = example.rpartition("/")[2]
+    end = f"`{name[:j] if cut is before else example[len(example) - j :]}`" if j else "nothing more"
+    words = "begin with" if cut is before else "end in"
+    return images, masks, f"; the names of all masks {words} {end}"
 
 
-def endings(stems):
-    """The lengths of the endings that all stems share and that are words, not numbers; and 0."""
-    letters = zip(*(stem.rpartition("/")[2][::-1] for stem in stems))
+def behind(stem, count):
+    """A stem without its last letters."""
+    return stem[: len(stem) - count]
+
+
+def before(stem, count):
+    """A stem without the first letters of its name, in the same folder."""
+    folder, slash, name = stem.rpartition("/")
+    return folder + slash + name[count:]
+
+
+def shared_ends(stems, cut):
+    """The lengths of the ends that all stems share and that are words, not numbers; and 0.
+
+    Whole numbers stay together: the image of `mask_10` is no image of `mask_1`.
+    """
+    names = [stem.rpartition("/")[2] for stem in stems]
+    way = 1 if cut is before else -1
+    letters = zip(*(name[::way] for name in names))
     same = itertools.takewhile(lambda those: len(set(those)) == 1, letters)
-    shared = "".join(those[0] for those in same)[::-1]
-    places = (shared[i:] for i in range(len(shared)))
-    return [0, *(len(end) for end in places if not end[0].isdigit())]
+    shared = [those[0] for those in same]
+    return [0, *(i + 1 for i, letter in enumerate(shared) if not letter.isdigit())]
 
 
 def pair_by_list(list_file):

@@ -239,3 +239,208 @@ def test_images_are_brought_to_the_unit_range_by_the_remedy():
         assert "Divide 8-bit images by 255; bring images in [-1, 1] back by" in text
         fixed = fix(pictures) if fix else eval(code(text)[0], {"images": pictures})
         assert check_batch(fixed, labels, 2).errors == []
+
+
+def warned(path, title, **arguments):
+    """The one finding of a folder, a warning, which does not keep it from loading."""
+    (finding,) = check_dataset(path, **arguments).findings
+    assert (finding.severity, finding.title) == ("warning", title)
+    return finding
+
+
+def test_what_is_no_image_is_moved_away_or_saved_as_png(tmp_path):
+    masks = [ids(i) for i in range(4)]
+    path = make_folder(tmp_path, masks)
+    (path / "images" / "notes.txt").write_text("by hand")
+    assert "Move them away" in warned(path, faults.NO_PICTURE.title).remedy
+    (path / "images" / "notes.txt").unlink()
+    works(path, masks)
+    for folder, array in (("images", picture(4)), ("masks", ids(4))):
+        Image.fromarray(array).save(path / folder / "04.gif")
+    assert len(check_dataset(path).warnings) == 2
+    for gif in [*path.rglob("*.gif")]:
+        pixels = np.asarray(Image.open(gif).convert("L" if gif.parent.name == "masks" else "RGB"))
+        save(pixels, gif.with_suffix(".png"))
+        gif.unlink()
+    assert check_dataset(path).findings == []
+    assert len(both(load(path))[1]) == 5
+
+
+def test_images_that_no_list_names_are_added_to_it_or_moved_away(tmp_path):
+    from tests.conftest import make_camvid
+
+    path = make_camvid(tmp_path / "set", size=(45, 60))
+    rows = [
+        f"train/{image.name} trainannot/{image.name}"
+        for image in sorted((path / "train").iterdir())
+    ]
+    (path / "train.txt").write_text("\n".join(rows[:-1]))
+    finding = next(f for f in check_dataset(path).findings if f.title == faults.NOT_LISTED.title)
+    assert finding.path.name == rows[-1].split()[0].partition("/")[2]
+    assert "Add them and their masks to the list of their split" in finding.remedy
+    (path / "train.txt").write_text("\n".join(rows))
+    assert faults.NOT_LISTED.title not in {f.title for f in check_dataset(path).findings}
+    (path / "train.txt").write_text("\n".join(rows[:-1]))
+    finding.path.unlink()
+    assert faults.NOT_LISTED.title not in {f.title for f in check_dataset(path).findings}
+
+
+@pytest.mark.parametrize(("bits", "factor"), [(10, 64), (12, 16)])
+def test_images_of_10_or_12_bits_are_multiplied_by_the_factor_of_the_remedy(tmp_path, bits, factor):
+    path = make_folder(tmp_path, [ids(i) for i in range(4)])
+    values = np.random.default_rng(0).integers(0, 2**bits, (6, 9)).astype("uint16")
+    image = save(values, path / "images" / "01.png")
+    assert "multiply the values by 64 or 16" in warned(path, faults.DARK.title).remedy
+    save(values * np.uint16(factor), image)
+    assert check_dataset(path).findings == []
+    shown = both(load(path))[0]
+    assert np.abs(shown - values[..., None] / 2**bits).max((1, 2, 3)).min() < 1 / 250
+
+
+def test_masks_that_look_interpolated_may_be_thin_lines_or_are_made_anew(tmp_path):
+    from tests.datasets.doctor.examples import interpolated
+
+    masks = [np.kron(ids(i, size=(6, 8)), np.ones((8, 8))).astype("uint8") for i in range(4)]
+    path = tmp_path
+    for i, mask in enumerate(masks):
+        save(picture(i, mask.shape), path / "images" / f"{i}.png")
+        soft = interpolated(mask) if i == 1 else mask
+        save(soft, path / "masks" / f"{i}.png")
+    (path / "classes.txt").write_text("a\nb\nc\nd\ne\n")
+    assert "else make the masks anew" in warned(path, faults.SOFT.title).remedy
+    save(masks[1], path / "masks" / "1.png")
+    works(path, masks)
+
+
+def test_ids_outside_the_classes_are_corrected_in_the_masks_or_in_the_list(tmp_path):
+    masks = [ids(i, classes=4) for i in range(4)]
+    path = make_folder(tmp_path, masks)
+    (path / "classes.txt").write_text("a\nb\nc\n")
+    text, _ = refused(path)
+    assert "Correct the masks, or the list of the classes: ids run from 0, one for each" in text
+    (path / "classes.txt").write_text("a\nb\nc\nd\n")
+    works(path, masks)
+    (path / "classes.txt").write_text("a\nb\nc\n")
+    for i, mask in enumerate(masks):
+        save(np.where(mask == 3, 255, mask).astype("uint8"), path / "masks" / f"{i:02}.png")
+    works(path, [np.where(mask == 3, 255, mask) for mask in masks])
+
+
+def test_ids_from_1_are_not_said_to_run_from_0(tmp_path):
+    trimaps = [ids(i, classes=3) + 1 for i in range(5)]
+    path = make_folder(tmp_path, trimaps, labels="annotations/trimaps")
+    save(trimaps[2] - 1, path / "annotations" / "trimaps" / "02.png")
+    text, _ = refused(path)
+    assert "Allowed ids: 1 to 3. Correct the masks, or the list of the classes: one name" in text
+    assert "run from 0" not in text
+    save(trimaps[2], path / "annotations" / "trimaps" / "02.png")
+    works(path, np.array(trimaps) - 1)
+
+
+def test_the_tag_of_an_image_is_copied_to_its_mask(tmp_path):
+    exif = Image.Exif()
+    for orientation, size in ((6, (6, 9)), (3, (6, 9))):
+        exif[0x0112] = orientation
+        path = make_folder(tmp_path / str(orientation), [ids(i) for i in range(4)])
+        image = save(picture(1, size), path / "images" / "01.png", exif=exif)
+        mask = path / "masks" / "01.png"
+        finding = check_dataset(path).findings[0]
+        assert finding.title == (faults.SIZES if orientation == 6 else faults.TURNED).title
+        if orientation == 6:
+            text, _ = refused(path)
+            assert "turned it? If so, copy the tag to the mask" in text
+        else:
+            assert "has the EXIF orientation 3, and its mask has 1;" in str(finding)
+        exec(code(finding.remedy)[0], {"Image": Image, "image": image, "mask": mask})
+        assert check_dataset(path).findings == []
+        np.testing.assert_array_equal(np.asarray(Image.open(mask)), ids(1))
+    image.unlink()
+    save(picture(1), image)
+    assert [f.title for f in check_dataset(path).findings] == [faults.TURNED.title]
+
+
+def test_masks_that_all_hold_fractions_are_named_and_whole_numbers_help(tmp_path):
+    masks = [ids(i, classes=2) for i in range(4)]
+    path = make_folder(tmp_path, [])
+    for i, mask in enumerate(masks):
+        save(picture(i), path / "images" / f"{i}.png")
+        save((mask / 2).astype("float32"), path / "masks" / f"{i}.tif")
+    text, _ = refused(path)
+    assert "0.tif holds fractions of ids, 0.5. Resize and rotate masks by nearest neighbour" in text
+    for i, mask in enumerate(masks):
+        save(mask, path / "masks" / f"{i}.tif")
+    works(path, masks)
+
+
+def test_ids_divided_by_255_in_files_are_multiplied_back(tmp_path):
+    masks = [ids(i) for i in range(4)]
+    path = make_folder(tmp_path, [])
+    for i, mask in enumerate(masks):
+        save(picture(i), path / "images" / f"{i}.png")
+        save((mask / 255).astype("float32"), path / "masks" / f"{i}.tif")
+    _, first = refused(path)
+    assert first.title == faults.DIVIDED.title
+    for mask in (path / "masks").iterdir():
+        labels = np.asarray(Image.open(mask))
+        save(eval(code(first.remedy)[0], {"labels": labels}).astype("uint8"), mask)
+    works(path, masks)
+
+
+def test_float_labels_are_stored_as_integers(tmp_path):
+    masks = [ids(i) for i in range(4)]
+    path = make_folder(tmp_path, masks)
+    (path / "masks" / "01.png").unlink()
+    save(masks[1].astype("float32"), path / "masks" / "01.tif")
+    labels = np.asarray(Image.open(path / "masks" / "01.tif"))
+    fix = code(warned(path, faults.FLOAT_LABELS.title).remedy)[0]
+    save(eval(fix, {"labels": labels}), path / "masks" / "01.png")
+    (path / "masks" / "01.tif").unlink()
+    works(path, masks)
+
+
+def test_transparent_images_are_saved_without_the_channel(tmp_path):
+    path = make_folder(tmp_path, [ids(i) for i in range(4)])
+    image = path / "images" / "01.png"
+    save(np.dstack([picture(1), np.full((6, 9), 128, "uint8")]), image)
+    assert "save the image without the channel" in warned(path, faults.ALPHA.title).remedy
+    Image.open(image).convert("RGB").save(image)
+    assert check_dataset(path).findings == []
+
+
+def test_an_image_in_two_splits_is_kept_in_one(tmp_path):
+    for i in range(4):
+        split = "train" if i < 2 else "val"
+        save(picture(i % 3), tmp_path / split / "images" / f"{i}.png")
+        save(ids(i), tmp_path / split / "masks" / f"{i}.png")
+    (finding,) = check_dataset(tmp_path).findings
+    assert (finding.title, finding.path.name) == (faults.TWO_SPLITS.title, "3.png")
+    for folder in ("images", "masks"):
+        (tmp_path / "val" / folder / "3.png").unlink()
+    assert check_dataset(tmp_path).findings == []
+
+
+def test_classes_that_never_occur_are_added_or_taken_off_the_list(tmp_path):
+    masks = [ids(i, classes=3) for i in range(4)]
+    path = make_folder(tmp_path, masks)
+    (path / "classes.txt").write_text("a\nb\nc\nd\n")
+    assert "d, id 3" in str(warned(path, faults.NEVER.title))
+    (path / "classes.txt").write_text("a\nb\nc\n")
+    works(path, masks)
+    assert check_dataset(path).findings == []
+
+
+def test_constant_images_and_missing_partners_leave_when_their_pair_does(tmp_path):
+    masks = [ids(i) for i in range(5)]
+    path = make_folder(tmp_path, masks)
+    save(np.full((6, 9, 3), 7, "uint8"), path / "images" / "04.png")
+    warned(path, faults.CONSTANT.title)
+    (path / "images" / "04.png").unlink()
+    text, first = refused(path)
+    assert first.title == faults.NO_IMAGE.title
+    assert "Add the image, or remove the mask" in text
+    (path / "masks" / "04.png").unlink()
+    works(path, masks[:4])
+    (path / "masks" / "03.png").unlink()
+    assert refused(path)[1].title == faults.NO_MASK.title
+    save(masks[3], path / "masks" / "03.png")
+    works(path, masks[:4])

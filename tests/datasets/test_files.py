@@ -211,6 +211,10 @@ def test_nothing_is_written_into_the_data_folder(camvid_dir):
         (b"<!DOCTYPE html>", "a web page"),
         (b"version https://git-lfs.github.com", "a Git LFS pointer"),
         (b"\0" * 128 + b"DICM", "a DICOM file"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "a sound"),
+        (b"\x1f\x8b\x08", "a GZIP archive"),
+        (b"P6\n2 2\n255\n", "a PPM image"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE html>", "a web page"),
     ],
 )
 def test_a_file_of_another_format_is_called_by_its_name(tmp_path, content, what):
@@ -257,6 +261,7 @@ def test_tiff_of_3_bands_of_16_bits_is_read(tmp_path):
         ((6, 9, 4), "uint16", {"extrasamples": [0]}, "4 bands of 16 bits are not supported"),
         ((6, 9, 5), "uint16", {}, "5 bands of 16 bits are not supported"),
         ((6, 9, 4), "uint8", {"extrasamples": [0]}, "4 bands of 8 bits are not supported"),
+        ((6, 9, 2), "uint8", {"extrasamples": [0]}, "2 bands of 8 bits are not supported"),
         ((6, 9, 5), "uint8", {}, "5 bands of 8 bits are not supported"),
         ((3, 6, 9), "uint16", {"planarconfig": "separate"}, "3 bands of 16 bits, each in a plane"),
         ((6, 9, 3), "float32", {}, r"3 bands of 32 bits \(floats\) are not supported"),
@@ -266,7 +271,8 @@ def test_tiff_of_3_bands_of_16_bits_is_read(tmp_path):
 def test_tiff_of_bands_that_would_be_dropped_or_misread_says_which(
     tmp_path, shape, dtype, how, words
 ):
-    pixels = tiff(tmp_path / "x.tif", shape, dtype, photometric="rgb", **how)
+    photometric = "minisblack" if shape[-1] == 2 else "rgb"
+    pixels = tiff(tmp_path / "x.tif", shape, dtype, photometric=photometric, **how)
     with pytest.raises(ValueError, match=f"x.tif .*: {words}.* Save three of its bands, or one"):
         files.read_image(tmp_path / "x.tif")
     if pixels.dtype == "uint16" and pixels.shape[-1] in (4, 5):

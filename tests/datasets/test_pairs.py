@@ -52,10 +52,7 @@ def test_a_mask_that_is_missing_is_named_where_all_others_end_alike(tmp_path):
 
 def test_numbers_are_no_ending(tmp_path):
     path = named(tmp_path, "{}.png", "{}0.png")
-    assert {f.title for f in folder.find(path).findings} == {
-        "images without a mask",
-        "masks without an image",
-    }
+    assert folder.find(path).splits == {"all": []}
 
 
 # Multi-label
@@ -164,3 +161,46 @@ def test_labels_that_pillow_reads_and_those_that_tensorflow_reads_are_alike(tmp_
 def test_inner_folders_of_images_and_masks_alike_are_no_labels(tmp_path):
     found = folder.find(named(tmp_path, "a/{}.png", "a/{}.png"))
     assert dataclasses.asdict(found)["multi_label"] is False
+
+
+@pytest.mark.parametrize(
+    ("image_name", "mask_name", "beginning"),
+    [
+        ("{}.png", "mask_{}.png", "mask_"),
+        ("img_{}.png", "mask_{}.png", "mask"),
+        ("img{:03}.png", "label{:03}.png", "label"),
+        ("IMG_{}.png", "img_{}.png", "img"),
+        ("b/{}.png", "b/mask_{}.png", "mask_"),
+    ],
+)
+def test_masks_whose_names_all_begin_alike_belong_to_the_rest_of_the_name(
+    tmp_path, image_name, mask_name, beginning
+):
+    path = named(tmp_path, image_name, mask_name, count=12)
+    np.testing.assert_array_equal(both(load(path))[1], [ids(i) for i in range(12)])
+    report = kerasseg.check_dataset(path)
+    assert report.findings == []
+    assert f"the names of all masks begin with `{beginning}`" in str(report)
+
+
+def test_names_without_any_pair_are_one_error_and_renaming_helps(tmp_path):
+    path = named(tmp_path, "img_{}_raw.png", "mask_{}_lab.png")
+    words = "no image has a mask of its own name: .*img_0_raw.png and .*mask_0_lab.png. Give each"
+    with pytest.raises(FileNotFoundError, match=words):
+        load(path)
+    assert len(kerasseg.check_dataset(path).findings) == 1
+    for mask in (path / "masks").iterdir():
+        mask.rename(mask.with_name(mask.name.replace("mask", "img").replace("lab", "raw")))
+    np.testing.assert_array_equal(both(load(path))[1], [ids(i) for i in range(4)])
+
+
+def test_what_lies_in_the_place_of_a_missing_folder_is_shown(tmp_path):
+    path = named(tmp_path, "{}.png", "{}.png")
+    (path / "masks").rename(path / "labels")
+    with pytest.raises(FileNotFoundError, match=r"no such folder.*with \['images', 'labels'\]"):
+        load(path)
+    (path / "labels").rename(path / "masks")
+    for image in (path / "images").iterdir():
+        image.rename(image.with_suffix(".gif"))
+    with pytest.raises(FileNotFoundError, match=r"No images in .*images with \['0.gif'"):
+        load(path)

@@ -8,6 +8,7 @@ from kerasseg.datasets.doctor.report import Report, described
 from kerasseg.datasets.examine import examine_arrays
 from kerasseg.datasets.masks import Masks, near_binary
 from kerasseg.datasets.values import spoken
+from kerasseg.layers.arguments import is_integer
 
 
 def check_batch(images, labels, num_classes, ignore_class=255):
@@ -39,10 +40,10 @@ def check_batch(images, labels, num_classes, ignore_class=255):
       image 0: holds the label id 7, which is outside the classes. Allowed ids: 0 to 4
       Remedy: Correct the masks, or the list of the classes: ids run from 0, one for each class.
     """
-    if num_classes < 2:
+    if not is_integer(num_classes) or num_classes < 2:
         raise ValueError(
-            "`num_classes` must be 2 at least: the background is a class, too. "
-            f"Received: num_classes={num_classes}"
+            "`num_classes` must be an integer, 2 at least: the background is a class, too. "
+            f"Received: num_classes={num_classes!r}"
         )
     images, labels = as_numpy("images", images), as_numpy("labels", labels)
     images, labels, findings = well_shaped(images, labels, num_classes)
@@ -92,7 +93,10 @@ def as_numpy(name, values):
             f"`{name}` must make one array: resize the images of a batch to one size. "
             f"Received: {len(values)} of different shapes"
         ) from error
-    return array.astype("float32") if array.dtype.kind == "V" else array  # TensorFlow's bfloat16
+    array = array.astype("float32") if array.dtype.kind == "V" else array  # TensorFlow's bfloat16
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"`{name}` must hold numbers. Received: {name} of dtype {array.dtype}")
+    return array
 
 
 def in_own_range(image):

@@ -90,7 +90,9 @@ def test_labels_of_0_and_255_with_much_void_raise_for_more_classes_too(rng):
 
 
 def test_one_class_is_refused_as_the_background_is_one_too(rng):
-    with pytest.raises(ValueError, match="2 at least: the background .*Received: num_classes=1"):
+    with pytest.raises(
+        ValueError, match="an integer, 2 at least: the background .*Received: num_classes=1"
+    ):
         check_batch(*batch(rng, classes=2), 1)
 
 
@@ -194,3 +196,16 @@ def test_channels_first_and_a_channel_axis_of_one_are_understood(rng):
     for maps in (labels[..., None], labels[:, None]):
         report = check_batch(np.moveaxis(images, -1, 1), maps, 3)
         np.testing.assert_allclose(report.total.mean, expected)
+
+
+@pytest.mark.parametrize("num_classes", [2.0, "2", None])
+def test_a_number_of_classes_that_is_no_integer_is_named(num_classes, rng):
+    with pytest.raises(ValueError, match="must be an integer, 2 at least.*Received: num_classes="):
+        check_batch(*batch(rng), num_classes)
+
+
+@pytest.mark.parametrize("dtype", [str, complex])
+def test_arrays_of_no_numbers_are_named(dtype, rng):
+    images, labels = batch(rng)
+    with pytest.raises(ValueError, match="`labels` must hold numbers. Received: labels of dtype"):
+        check_batch(images, labels.astype(dtype), 3)
