@@ -807,7 +807,7 @@ done = {
     "unreadable files": cut_short("train/images/03.png"),
     "images without a mask": removed("train/masks/04.png").replace("masks", "images"),
     "masks without an image": removed("train/images/05.png").replace("images", "masks"),
-    "the same picture in two splits": copied("train/{}/06.png", "val/{}/99.png"),
+    "the same image in two splits": copied("train/{}/06.png", "val/{}/99.png"),
 }
 report = check_dataset(damaged)
 print(report)

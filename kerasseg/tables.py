@@ -14,8 +14,8 @@ def table(rows, right=()):
     trailing spaces, so the text can be printed, logged and compared.
 
     Args:
-        rows: The header, then the other rows; any number of equally long sequences. A cell is
-            anything that `str` turns into text.
+        rows: The header, then the other rows; any number of equally long sequences. A cell may be
+            any object; `str` turns it into text.
         right: The indices of the columns that are aligned to the right, such as numbers.
 
     Returns:

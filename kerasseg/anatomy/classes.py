@@ -12,7 +12,7 @@ __all__ = ["classes_of", "with_classes"]
 def with_classes(
     model, class_names, colours=None, ignore_class=255, image_size=None, multi_label=None
 ):
-    """The same model, which also knows what its classes are called and look like.
+    """The same model, which also stores the names and colours of its classes.
 
     It shares layers and weights with `model` and gives the same output; it ends in a
     `NamedClasses` layer that `model.save` keeps in the file. What such a layer said before is
@@ -25,7 +25,7 @@ def with_classes(
         colours: One (red, green, blue), 0 to 255, a name; `None` for no colours.
         ignore_class: The void id in the masks; `None` if every pixel has a class.
         image_size: (height, width) of the training images; `None` if they had no common size.
-        multi_label: Whether each channel is a yes or no by itself. `None`: if it is a sigmoid.
+        multi_label: Whether each channel is a yes or no of its own. `None`: if it is a sigmoid.
 
     Returns:
         A functional `keras.Model`.

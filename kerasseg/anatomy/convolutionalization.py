@@ -19,20 +19,21 @@ def convolutionalize(classifier, name=None):
     and 10 classes need 2,560 weights either way). Behind it each `Dense` is a 1 x 1 convolution.
     Global pooling becomes a pooling whose windows have the size that it had; `Flatten` disappears.
 
-    Global pooling that steers a map, as in squeeze-and-excitation, stays global.
+    Global pooling that only rescales a map, as in squeeze-and-excitation, stays global.
 
     Args:
         classifier: A functional or Sequential `keras.Model` of images of one size: layers on maps,
             then `Flatten` or global pooling, then `Dense`, with activations, dropout and
-            normalisation in between. Branches and nested models are welcome.
+            normalisation in between. Branches and nested models are allowed.
         name: Of the new model, `None` for the classifier's.
 
     Returns:
         A `keras.Model` with copies of the weights, from images `(batch, height, width, channels)`,
         of the classifier's size or larger, to `(batch, rows, columns, classes)`, the classifier's
-        own activation included. At the classifier's size there is one row and one column: what the
-        classifier gives. On a larger image each place is the classifier on its window, but for
-        convolutions that pad: they see the neighbours of the window where the classifier saw zeros.
+        own activation included. At the classifier's size there is one row and one column: the
+        classifier's output. On a larger image each place is the classifier's output for its window,
+        except with convolutions that pad: they see the neighbours of the window where the
+        classifier saw zeros.
 
     Raises:
         ValueError: If a layer cannot slide, with its name and class.

@@ -1,4 +1,4 @@
-"""What this package needs of Keras that has no public name; its test says if Keras changes it."""
+"""The private API of Keras that this package uses; a test fails if Keras changes it."""
 
 __all__ = ["all_layers", "filled_in", "functional_graph", "nodes", "parts", "seed_states"]
 

@@ -43,8 +43,8 @@ class ReceptiveField(NamedTuple):
 def receptive_field(model, layer=None, unit=None):
     """The theoretical receptive field of a layer's units, from the graph of the model.
 
-    Goes back from the layer to the image and notes for every map which rows the unit depends on;
-    branches, skips, dilation, upsampling and nested models included (Dumoulin and Visin, "A guide
+    Goes back from the layer to the image and notes for every map which rows the unit depends on,
+    including branches, skips, dilation, upsampling and nested models (Dumoulin and Visin, "A guide
     to convolution arithmetic for deep learning", 2016; book: chapter 3). The image counts as having
     no border. A field with holes, as dilation makes them, reaches from its first to its last row.
 

@@ -14,15 +14,15 @@ from kerasseg.anatomy.graphs import data_format_of, graph_of, unfold
 
 
 def load_torch_weights(model, state_dict, names=None, *, batch_norm_epsilon=1e-5):
-    """Carries the weights of a PyTorch network into a Keras model.
+    """Loads the weights of a PyTorch network into a Keras model.
 
-    The layers, in the order of `model.summary()`, meet the PyTorch modules in the order of the
-    `state_dict`: the first convolution takes the weights of the first convolution, the first
+    The layers, in the order of `model.summary()`, are matched with the PyTorch modules in the order
+    of the `state_dict`: the first convolution takes the weights of the first convolution, the first
     normalisation those of the first normalisation, the first `Dense` those of the first `Linear`.
-    What is inside a nested model or a composed layer stands in its place. Where branches run side
-    by side the two orders often differ, and branches of equal shapes would change places
-    unnoticed: there `names` says which module belongs to which layer. Nor does a `state_dict` say
-    in which order maps are concatenated, or whether a kernel is that of a transposed convolution:
+    The layers inside a nested model or a composed layer take its place in the order. With parallel
+    branches the two orders often differ, and branches of equal shapes would be swapped unnoticed:
+    there `names` says which module belongs to which layer. A `state_dict` does not say either in
+    which order maps are concatenated, or whether a kernel is that of a transposed convolution:
     compare one output of both networks.
 
     Kernels change the order of their axes. Behind `Flatten` the inputs of a `Dense` change theirs

@@ -58,7 +58,7 @@ def compiled(data, settings, steps):
 
 def class_weights(data, power):
     """Median-frequency weights of the training images as they are, to a power."""
-    if power == 0 or data.multi_label:  # each label is scored by itself, however rare
+    if power == 0 or data.multi_label:  # each label is scored separately, however rare
         return None
     if data.class_pixels is None:
         batches = with_source(data, augment=0).train

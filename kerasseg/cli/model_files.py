@@ -43,7 +43,7 @@ def load(path):
 
 
 def refuse_strangers(config, path):
-    """Raises `ValueError` for a Lambda layer, which is code, and for classes that nobody knows."""
+    """Raises `ValueError` for a Lambda layer, which is code, and for unknown classes."""
     if isinstance(config, dict):
         name, module = config.get("class_name"), config.get("module")
         if name == "Lambda" and (module or "").startswith("keras"):

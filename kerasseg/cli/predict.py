@@ -17,7 +17,7 @@ from kerasseg.figures import mean_colour
 from kerasseg.inference import predict_image
 from kerasseg.training.files import write_whole
 
-OVERLAY = 0.6  # how strongly the colours of the classes lie over the picture
+OVERLAY = 0.6  # how strongly the colours of the classes cover the image
 SUFFIX_OF = {"labels": ".png", "overlays": ".png", "probabilities": ".npy"}
 
 
@@ -62,10 +62,10 @@ def find_pictures(words):
         if path.is_dir():
             pictures |= {picture: Path(stem) for stem, picture in by_stem(path, []).items()}
         elif not path.exists():
-            raise FileNotFoundError(f"There is no picture and no folder {path}.")
+            raise FileNotFoundError(f"There is no image and no folder {path}.")
         elif path.suffix.lower() not in SUFFIXES:
             raise ValueError(
-                f"{path} is no picture. Expected a file that ends in {', '.join(SUFFIXES)}, or a "
+                f"{path} is not an image. Expected a file that ends in {', '.join(SUFFIXES)}, or a "
                 "folder of such files."
             )
         else:
@@ -74,7 +74,7 @@ def find_pictures(words):
 
 
 def find_targets(pictures, options, label_names=None):
-    """{picture: {what is written of it: where}}; of a multi-label model, a mask for each label.
+    """{image: {what is written of it: where}}; of a multi-label model, a mask for each label.
 
     Raises:
         ValueError: if something would be overwritten, or cannot be written.
@@ -117,14 +117,14 @@ def check_writable(folder):
 
 
 def read(path, channels):
-    """The picture, uint8 (height, width, channels), grey if the model has one channel."""
+    """The image, uint8 (height, width, channels), grey if the model has one channel."""
     image = read_image(path)
     if channels == 1 and (image == image[..., :1]).all():
         return image[..., :1]
     if channels != 3:
-        wanted = "grey pictures" if channels == 1 else f"pictures of {channels} channels"
+        wanted = "grey images" if channels == 1 else f"images of {channels} channels"
         raise ValueError(
-            f"The model takes {wanted}, but {path} is in colour. Convert the picture, or take "
+            f"The model takes {wanted}, but {path} is in colour. Convert the image, or take "
             "another model."
         )
     return image

@@ -76,8 +76,8 @@ def vary(image, target, matrix, colours, words, void):
     """The variant that these random numbers stand for.
 
     `compiled_vary` is the same through XLA, for images of a known size. TensorFlow's own
-    operations, `ImageProjectiveTransformV3` and `adjust_saturation`, find the place of every pixel
-    once a channel and go through HSV, and take three times as long.
+    operations, `ImageProjectiveTransformV3` and `adjust_saturation`, compute the place of every
+    pixel once per channel and convert to HSV and back, and are slower.
     """
     image, target = move(image, target, matrix, void)
     image = recolour(image, colours[:3])

@@ -34,7 +34,7 @@ def source(data_dir=None, skip_damaged=False):
     `data_dir` holds `train/` and `trainannot/`, `val/` and `valannot/`, and perhaps `test/` and
     `testannot/`; images are paired with their label maps by the lists `train.txt`, `val.txt` and
     `test.txt` where they exist, else by stem. No list may name a file that it or another names; a
-    warning shows the images that stand in none. Ids 0 to 10 are the classes, 11 is void, which
+    warning shows the images that no list names. Ids 0 to 10 are the classes, 11 is void, which
     becomes 255. Every file is read once before anything else happens.
 
     Raises:

@@ -11,11 +11,11 @@
 Each function here returns a corruption: a function of images, float32 (batch, height, width,
 channels) in [0, 1], and a seed, two integers, that gives images of the same shape, clipped to
 [0, 1]. Any function of this kind can be passed to `load`, which applies it to the images and never
-to the targets: anew in every epoch of the training images, always alike in the others. Two
+to the targets: differently in every epoch of the training images, always alike in the others. Two
 different corruptions of one seed are independent, so that they can be combined.
 
 Book: chapter 6, notebooks 6.2 (noise) and 6.3 (super-resolution). Lecture notes: missing content,
-smart upscaling, grey to colour, night to day, doodle to picture.
+smart upscaling, grey to colour, night to day, sketch to image.
 """
 
 import numpy as np

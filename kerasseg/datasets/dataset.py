@@ -67,12 +67,12 @@ class Dataset:
     `print` shows its sizes and classes. `len(data.train)` is the number of batches in an epoch.
 
     Attributes:
-        train, validation, test: Finite `tf.data.Dataset`s of `(images, targets)`: images float32
-            in [0, 1], (batch, height, width, channels); label maps int32, (batch, height, width),
-            or (batch, height, width, labels) where a pixel may have several labels. `train` is
+        train, validation, test: Finite `tf.data.Dataset`s of `(images, targets)`: images float32 in
+            [0, 1], (batch, height, width, channels); label maps int32, (batch, height, width), or
+            (batch, height, width, labels) where a pixel may have several labels. `train` is
             reshuffled, and augmented if asked for, in every epoch; the others come in one order.
             `test` is `None` where the source has none. The images are corrupted if asked for:
-            anew in every epoch of `train`, always alike in the others.
+            differently in every epoch of `train`, always alike in the others.
         epoch: The number of the next epoch of `train`, from 0. An epoch's order and variants
             depend on it and on the seed alone; set it to go on where another process stopped.
         name, class_names, colours, ignore_class, skipped, multi_label, class_pixels: As in the

@@ -1,6 +1,6 @@
-"""One image and its mask: everything that they say, from decoding each file once.
+"""All that is known of one image and its mask, from decoding each file once.
 
-`examine` is what `load`, `check_dataset` and the class weights of a training rest on.
+`load`, `check_dataset` and the class weights of a training all use `examine`.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Everything that is known to go wrong with images and masks: one title and one remedy per fault.
+"""All known faults of images and masks, each with one title and one remedy.
 
 `load` raises the first finding that makes a pair unusable, `check_dataset` prints all findings, and
 `check_batch` raises those of a batch. What was found in a file is said where it is found.
@@ -11,13 +11,13 @@ MOST_VOID = 0.3  # share of a split's pixels
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong: what, where, and what to do.
+    """A single fault that was found: what, where, and what to do.
 
     Attributes:
-        severity: "error", which ruins a training or its score, or "warning", which may.
+        severity: "error" if it makes a training or its score useless, "warning" if it may.
         title: Its kind, in words.
         remedy: What to do.
-        message: What was found, in words that go on after the name of the file.
+        message: What was found, as a sentence that follows the name of the file.
         path: The file, or the place in a batch or data set; `None` if it is about all of it.
     """
 
@@ -59,7 +59,7 @@ UNREADABLE = Fault(
 )
 NO_MASK = Fault("error", "images without a mask", "Add the mask, or remove the image.")
 NO_IMAGE = Fault("error", "masks without an image", "Add the image, or remove the mask.")
-NO_PICTURE = Fault("warning", "files that are no pictures", "Move them away, or save them as PNG.")
+NO_PICTURE = Fault("warning", "files that are not images", "Move them away, or save them as PNG.")
 NOT_LISTED = Fault(
     "warning",
     "images that no list names",
@@ -123,7 +123,7 @@ DIVIDED = Fault(
 SOFT = Fault(
     "warning",
     "masks that look interpolated",
-    "If a class is a line one pixel wide, all is well; else make the masks anew, resized by "
+    "If a class is a line one pixel wide, all is well; else make the masks again, resized by "
     "nearest neighbour and saved as PNG.",
 )
 ZERO_255 = Fault(
@@ -149,7 +149,7 @@ DARK = Fault(
 CONSTANT = Fault("warning", "constant images", "One colour teaches nothing: look at the image.")
 TWO_SPLITS = Fault(
     "error",
-    "the same picture in two splits",
+    "the same image in two splits",
     "A score on images that were trained on is too good: keep each in one split alone.",
 )
 NEVER = Fault(

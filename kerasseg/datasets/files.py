@@ -121,8 +121,8 @@ def read_mask(path, colours=None):
     """`values_of` a file.
 
     Raises:
-        ValueError: a file that cannot be read, or values that are no whole numbers from 0 to
-            255, with the path and the remedy.
+        ValueError: a file that cannot be read, or values that are not whole numbers from 0 to 255,
+            with the path and the remedy.
     """
     return values_of(by_colours(decode(path), colours), path)
 
@@ -148,7 +148,7 @@ def decode(path):
             picture = reader_of(file, path)(file, path)
             frames = getattr(picture, "n_frames", 1)
             if frames > 1:
-                raise unreadable(path, f"it holds {frames} pictures, expected one", ONE_IMAGE)
+                raise unreadable(path, f"it holds {frames} images, expected one", ONE_IMAGE)
             picture.info.update(facts(picture))
             picture.load()
         ImageOps.exif_transpose(picture, in_place=True)
@@ -231,7 +231,7 @@ def facts(picture):
 
 
 def pixels_of(picture, path):
-    """The picture, uint8 (height, width, 3), as a viewer shows it: turned by its EXIF tag.
+    """The image, uint8 (height, width, 3), as a viewer shows it: turned by its EXIF tag.
 
     16 bits a channel become 8, grey becomes RGB, and an alpha channel is dropped, which leaves
     the colours that are stored under it: `transparent_share` says how much it hides.
@@ -255,9 +255,9 @@ def transparent_share(picture):
 
 
 def by_colours(picture, colours=None):
-    """A palette image with the places of its colours in a table as values, if all stand there.
+    """A palette image whose values become its colours' places in a table, if it has all of them.
 
-    Index 255 may be void, which needs no colour. Any other picture comes back as it is.
+    Index 255 may be void, which needs no colour. Any other image is returned as it is.
     """
     palette = palette_of(picture)
     table = {colour: i for i, colour in enumerate(colours or ())}

@@ -48,16 +48,16 @@ def source(data_dir=None, colours=None, skip_damaged=False):
 
     Masks hold ids (0, 1, 2, ... or 1, 2, 3, ..., and 255 for void), 0 and 255 (background and
     foreground), or colours; all masks of a set the same. Of a palette image the colours count if a
-    table has them all, else the indices. What the classes are called stands in `data_dir`:
+    table has them all, else the indices. The names of the classes are read from `data_dir`:
 
     - `classes.txt`: one name a line, in the order of the ids; `name red green blue` or `red green
       blue name`, with spaces or commas, gives colours too;
     - `colours.json`: `{"road": [128, 64, 128], ...}`, in the order of the ids.
 
-    The argument `colours` goes before both. A name such as void, ignore or unlabelled makes its
-    pixels void, and the classes after it move up. CamVid's layout without a table means CamVid's
-    eleven classes and 11 for void. Every file is read once before anything else happens; none is
-    ever written.
+    The argument `colours` takes precedence over both. A name such as void, ignore or unlabelled
+    makes its pixels void, and the classes after it move up. CamVid's layout without a table means
+    CamVid's eleven classes and 11 for void. Every file is read once before anything else happens;
+    none is ever written.
 
     **Multi-label.** If a pixel may have several labels, each label has a mask of its own, in
     `masks/LABEL/` (or `train/masks/LABEL/` and so on), under the name of the image. It holds 0 and

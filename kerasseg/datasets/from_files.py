@@ -146,9 +146,10 @@ def records(pairs, examined):
 def read_pair(record, masks, colours=None, size=(None, None), labels=None):
     """{"image", "label"} of one record, inside a `tf.data` pipeline, of `size` where known.
 
-    TensorFlow reads what it decodes as Pillow does, without Python and twice as fast. All else
-    goes through Pillow, as does what changed since the files were examined: there an error, if
-    it is one, has its words. With `labels`, the number of labels, there is a mask for each.
+    Files that TensorFlow decodes to the same array as Pillow are read by TensorFlow, without Python
+    and faster. All others are read by Pillow, and so are files that changed after they were
+    examined, so that an error has a clear message. With `labels`, the number of labels, there is a
+    mask for each.
     """
     paths = tf.concat([record["image"][None], record["label"]], 0)
 

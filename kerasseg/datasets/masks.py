@@ -326,9 +326,9 @@ def is_void(name):
 def check_palettes(folder, palettes):
     """Raises `Unusable` where palette images show that their indices are no class ids.
 
-    Tools that save colours as a palette number them as they come: then an index has one colour
-    in one mask and another in the next, or the colour of another class of the table. Palettes of
-    which the table has all colours are no concern of this: `files.by_colours` reads them.
+    Tools that save colours as a palette number them as they come: then an index has one colour in
+    one mask and another in the next, or the colour of another class of the table. Palettes whose
+    colours are all in the table are not checked here: `files.by_colours` reads them.
 
     Args:
         palettes: {path of a mask: {index: (red, green, blue)}}.

@@ -40,8 +40,8 @@ def source(*, data_dir=None):
     and 1, 2, ..., n for the nuclei: in the order of the names of their masks, or of their numbers,
     without gaps. Where two masks overlap, the pixels belong to the smaller nucleus, so that none
     disappears under a larger one; of two of one size, to the one whose name comes first. An empty
-    mask is no nucleus. An alpha channel is dropped. The images differ in size: pass `image_size`,
-    or `batch_size=1`.
+    mask is not a nucleus. An alpha channel is dropped. The images differ in size: pass
+    `image_size`, or `batch_size=1`.
 
     Of the images sorted by their names, every fifth is for test (positions 4, 9, 14, ..., counted
     from 0); of the others, every fifth, counted in the same way, is for validation.

@@ -65,7 +65,7 @@ def pair_by_stem(path, folders, layout):
     others, images, masks = [], {}, {}
     for split, (image_folder, mask_folder) in folders.items():
         images[split], masks[split] = by_stem(image_folder, others), by_stem(mask_folder, others)
-    findings = [faults.NO_PICTURE.found(p, "is no picture, and is not read") for p in others]
+    findings = [faults.NO_PICTURE.found(p, "is not an image, and is not read") for p in others]
     labels = labels_in(images, masks)
     if not labels:
         images, masks, words = without_shared_ends(images, masks)

@@ -1,4 +1,4 @@
-"""Every picture of the package. Each function returns a Matplotlib figure."""
+"""Every figure of the package. Each function returns a Matplotlib figure."""
 
 from kerasseg.figures.architecture import architecture
 from kerasseg.figures.charts import (

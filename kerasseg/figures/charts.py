@@ -16,10 +16,10 @@ def learning_curves(history, names, titles=None, best=None, colours=CURVES):
     Args:
         history: What `model.fit` returned.
         names: The entries to draw, such as `("loss", "mean_iou")`. One that was not measured on
-            held out images, such as `"learning_rate"`, has one curve.
-        titles: What stands at each vertical axis, the entry's own name by default.
+            held-out images, such as `"learning_rate"`, has one curve.
+        titles: The label of each vertical axis, the entry's own name by default.
         best: The epoch whose model was kept, counted from 1; a dotted line marks it.
-        colours: Of the curves of the training and of the held out images.
+        colours: Of the curves of the training and of the held-out images.
     """
     figure = Figure(figsize=(4.5 * len(names), 3.4), layout="constrained")
     epochs = np.asarray(history.epoch) + 1

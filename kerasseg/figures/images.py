@@ -20,7 +20,9 @@ def image_rows(rows, title="", cell=1.1):
     """
     shapes = {name: np.shape(row)[:3] for name, row in rows.items()}
     if len(set(shapes.values())) > 1:
-        raise ValueError(f"All rows need as many pictures of one size. Received: shapes={shapes}")
+        raise ValueError(
+            f"All rows need the same number of images, all of one size. Received: shapes={shapes}"
+        )
     count, height, width = next(iter(shapes.values()))
     inch, gap = cell / height, 0.06 * height  # inches a pixel; pixels
     tops, lefts = np.arange(len(rows)) * (height + gap), np.arange(count) * (width + gap)

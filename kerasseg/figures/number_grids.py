@@ -64,8 +64,8 @@ def number_grids(
         grids: {title: array}, of two axes (one is taken for a row). Numbers, booleans or words;
             `nan`, `None` and `""` are empty cells. A title that ends in spaces is another title.
         arrows: Words on the arrow from each grid to the next, as many as there are gaps; `""` for
-            an arrow without words, `None` for no arrow. A sign, such as "+", "*" or "=", stands
-            there by itself.
+            an arrow without words, `None` for no arrow. A sign, such as "+", "*" or "=", is drawn
+            without an arrow.
         windows: {title: [(top, left, height, width)]}, framed in the first, second, … colour and
             tinted; `None` in the list skips a colour.
         marks: {title: [cell or list of cells]}, filled with the first, second, … colour; a cell is

@@ -1,4 +1,4 @@
-"""From a trained model to its answer: whole images, CRF, instances, export."""
+"""From a trained model to its predictions: whole images, CRF, instances, export."""
 
 from kerasseg.inference.crf import dense_crf
 from kerasseg.inference.export import export_model

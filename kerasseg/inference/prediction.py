@@ -1,4 +1,4 @@
-"""A model's answer for one image of any size: whole, or in tiles that blend without seams."""
+"""A model's prediction for one image of any size: whole, or in tiles that blend without seams."""
 
 import keras
 import numpy as np

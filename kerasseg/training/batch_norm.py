@@ -11,7 +11,7 @@ __all__ = ["UpdateBatchNorm", "update_batch_norm"]
 
 
 def update_batch_norm(model, batches, steps=None):
-    """Estimates the statistics of batch normalization anew, with the model's present weights.
+    """Re-estimates the statistics of batch normalization with the model's current weights.
 
     Runs the model over some batches as in training, and replaces the moving averages by the
     plain average of the batches' means and variances. Nothing is learned: all other weights stay.

@@ -56,8 +56,8 @@ class Devices:
         if data.batch_size % self.count or pictures < self.count:
             raise ValueError(
                 "The devices must have equal parts of each batch: a batch size that is a multiple "
-                "of their number, and as many pictures at least. "
-                f"Received: {self.count} devices, batch_size={data.batch_size}, {pictures} pictures"
+                "of their number, and at least as many images. "
+                f"Received: {self.count} devices, batch_size={data.batch_size}, {pictures} images"
             )
         steps = -(-(pictures - pictures % self.count) // data.batch_size)
 
@@ -97,7 +97,7 @@ class Devices:
         if (digests != digests[0]).any():
             raise ValueError(
                 "The processes do not train the same run. Start each with the same command, on a "
-                "folder of pictures and an output folder that all of them see."
+                "folder of images and an output folder that all of them see."
             )
 
     def _own(self, batch):

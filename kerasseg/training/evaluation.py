@@ -1,4 +1,4 @@
-"""What a model scores on a set of label maps, and the images that it does best and worst."""
+"""What a model scores on a set of label maps, and the images with the best and the worst scores."""
 
 import math
 

@@ -7,7 +7,7 @@ __all__ = ["fingerprint"]
 
 
 def fingerprint(data_dir):
-    """Tells whether a folder of images has changed, without reading a pixel.
+    """A fingerprint that changes when a folder of images does, without reading a pixel.
 
     Args:
         data_dir: A folder as `kerasseg.datasets.load("folder", data_dir=...)` takes it.

@@ -271,7 +271,7 @@ def pictures(folder, evaluation):
 
 
 def embedded(path):
-    """An image file as an address that holds it; `None` if it is not there."""
+    """An image file as a data URL; `None` if it is not there."""
     kind = mimetypes.guess_type(path.name)[0] or ""
     if not kind.startswith("image/") or not path.is_file():
         return None

@@ -28,7 +28,7 @@ LATER_OPTIONS = {"monitor": MEAN_IOU, "mode": "auto"}  # older runs do not name 
 
 
 class Run(keras.callbacks.Callback):
-    """A training in a folder, which goes on there after it was killed as if it had not been.
+    """A training in a folder, which continues after it was killed as if it had never stopped.
 
     At the end of each epoch the model is saved with its optimizer, and `run.json` says so. The
     order of the images, their augmentation and the dropout of an epoch depend on the seed and the
@@ -161,7 +161,7 @@ class Run(keras.callbacks.Callback):
         except Exception as error:  # a damaged zip or HDF5 file fails in many ways
             raise ValueError(
                 f"{path}, which {self.folder / 'run.json'} names, cannot be loaded: "
-                f"{one_line(error)}. Put it back, or start anew in another folder or with --force."
+                f"{one_line(error)}. Put it back, or start again in another folder or with --force."
             ) from error
 
     def finish(self):
@@ -313,7 +313,7 @@ class Run(keras.callbacks.Callback):
             raise ValueError(
                 f"The data set is not the one that the run in {self.folder} began with: files, "
                 "their sizes or times, or the classes differ. Put it back to go on, choose "
-                "another folder, or start anew with --force."
+                "another folder, or start again with --force."
             )
 
     def _check_alone(self):
@@ -344,7 +344,7 @@ class Run(keras.callbacks.Callback):
             raise ValueError(
                 f"The data set changed during epoch {self.epoch + 1}: files, their sizes or times, "
                 f"or the classes. {self.summary()} Put the data back and start again to go on, or "
-                "start anew with --force."
+                "start again with --force."
             )
 
 

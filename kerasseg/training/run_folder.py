@@ -28,7 +28,7 @@ def read_run(folder):
         try:
             return json.loads(path.read_text("utf-8"))
         except ValueError as error:
-            raise ValueError(f"{path} is not JSON: {error}. Start anew with --force.") from error
+            raise ValueError(f"{path} is not JSON: {error}. Start again with --force.") from error
     others = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
     if others:
         raise ValueError(

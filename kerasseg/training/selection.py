@@ -57,7 +57,7 @@ def select(data, hold_out=True):
 
 
 def sample(data, batches=10):
-    """So many batches of training images as they are: drawn at random, the same ones each time."""
+    """A number of batches of training images as they are, drawn at random, always the same ones."""
     chosen = data.source.splits["train"]
     fraction = batches * data.batch_size / len(chosen)
     if fraction < 1:

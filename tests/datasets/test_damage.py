@@ -63,7 +63,7 @@ DAMAGE = {
     zero_wide: "a side of 0 pixels",
     dangling_link: "there is no such file",
     pipe: "there is no such file",
-    several_frames: "it holds 3 pictures, expected one",
+    several_frames: "it holds 3 images, expected one",
 }
 
 
@@ -206,7 +206,7 @@ def test_files_that_are_no_pictures_are_listed_in_a_warning_but_for_hidden_ones(
         path.write_text("")
     others = make / "images" / "inner" / "table.csv", make / "images" / "notes.txt"
     assert {finding.path for finding in folder.find(make).findings} == set(others)
-    with pytest.warns(UserWarning, match="2 files that are no pictures, .*table.csv, .*notes.txt"):
+    with pytest.warns(UserWarning, match="2 files that are not images, .*table.csv, .*notes.txt"):
         load(make)
 
 

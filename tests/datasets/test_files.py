@@ -286,7 +286,7 @@ def test_tiff_of_many_pages_says_how_many_and_one_page_is_read(tmp_path):
     import tifffile
 
     pixels = tiff(tmp_path / "x.tif", (5, 6, 9), photometric="minisblack")
-    with pytest.raises(ValueError, match=r"it holds 5 pictures, expected one. Save what is wanted"):
+    with pytest.raises(ValueError, match=r"it holds 5 images, expected one. Save what is wanted"):
         files.read_image(tmp_path / "x.tif")
     tifffile.imwrite(tmp_path / "x.tif", pixels[2])
     np.testing.assert_array_equal(files.read_image(tmp_path / "x.tif")[..., 0], pixels[2] // 257)

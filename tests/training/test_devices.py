@@ -267,7 +267,7 @@ def test_the_last_batch_of_training_is_shortened_and_that_of_validation_filled_w
 
 
 def test_a_batch_that_the_devices_cannot_share_is_one_error(pictures):
-    with pytest.raises(ValueError, match="Received: 3 devices, batch_size=4, 16 pictures"):
+    with pytest.raises(ValueError, match="Received: 3 devices, batch_size=4, 16 images"):
         distribution.Devices(3).training(load(pictures))
 
 

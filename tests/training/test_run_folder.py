@@ -45,7 +45,7 @@ def test_half_a_file_and_other_files_are_one_error_with_the_remedy(tmp_path):
     with pytest.raises(ValueError, match="other files.*Received: drawings, thesis.tex. Choose"):
         run_folder.read_run(tmp_path)
     (tmp_path / "run.json").write_text('{"epoch": ')
-    with pytest.raises(ValueError, match="run.json is not JSON: .* Start anew with --force"):
+    with pytest.raises(ValueError, match="run.json is not JSON: .* Start again with --force"):
         run_folder.read_run(tmp_path)
 
 

@@ -12,7 +12,7 @@ from kerasseg.layers.arguments import is_integer
 
 
 def check_batch(images, labels, num_classes, ignore_class=255):
-    """Raises an error that says in words what is wrong with a batch, before it ruins a training.
+    """Raises an error that says in words what is wrong with a batch, before training starts.
 
     Args:
         images: (batch, height, width, channels) in [0, 1], or with the channels before height
@@ -28,7 +28,7 @@ def check_batch(images, labels, num_classes, ignore_class=255):
         that do not occur, much void, constant images, whole numbers stored as floats.
 
     Raises:
-        ValueError: everything that ruins a training, each with its remedy.
+        ValueError: everything that makes training useless, each with its remedy.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""What the label doctor hands back: findings in words, the numbers of a set, and their page."""
+"""What the label doctor returns: findings in words, the numbers of a set, and their page."""
 
 import dataclasses
 import math
@@ -120,8 +120,8 @@ def verdict(report):
 
 
 def split_table(report):
-    """A line a split: its pictures, their sizes, mean and standard deviation of each channel."""
-    rows = [("split", "pictures", "height x width", "mean of each channel", "standard deviation")]
+    """A line a split: its images, their sizes, mean and standard deviation of each channel."""
+    rows = [("split", "images", "height x width", "mean of each channel", "standard deviation")]
     splits = dict(report.splits)
     if len(splits) > 1:
         splits["total"] = report.total

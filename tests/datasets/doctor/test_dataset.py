@@ -206,7 +206,7 @@ def test_copies_that_the_drawn_validation_split_shares_with_training_are_named(
     for path in first.parent.iterdir():
         path.write_bytes(first.read_bytes())
     report = check_dataset(folder)
-    findings = found(report, "the same picture in two splits")
+    findings = found(report, "the same image in two splits")
     assert findings == report.findings
     loaded = check_dataset(load("folder", data_dir=folder))
     assert {finding.path for finding in loaded.findings} == {finding.path for finding in findings}
@@ -409,7 +409,7 @@ def test_constant_images_are_named(folder):
 def test_files_that_are_no_pictures_are_named(folder):
     path = folder / "images" / "notes.docx"
     path.write_text("remember")
-    only(check_dataset(folder), "files that are no pictures", "warning", path)
+    only(check_dataset(folder), "files that are not images", "warning", path)
 
 
 def test_a_folder_with_every_fault_is_read_to_its_end(split_folder):

@@ -33,5 +33,5 @@ def test_the_same_picture_in_two_splits_is_named_though_saved_anew(split_folder)
     (split_folder / "val" / "images" / "3.png").unlink()
     path = split_folder / "val" / "images" / "3.bmp"
     Image.open(split_folder / "train" / "images" / "1.png").save(path)
-    message = only(check_dataset(split_folder), "the same picture in two splits", "error", path)
+    message = only(check_dataset(split_folder), "the same image in two splits", "error", path)
     assert message == "in validation, equals train/images/1.png in train"
