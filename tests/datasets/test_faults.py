@@ -307,7 +307,7 @@ def test_masks_that_look_interpolated_may_be_thin_lines_or_are_made_anew(tmp_pat
         soft = interpolated(mask) if i == 1 else mask
         save(soft, path / "masks" / f"{i}.png")
     (path / "classes.txt").write_text("a\nb\nc\nd\ne\n")
-    assert "else make the masks anew" in warned(path, faults.SOFT.title).remedy
+    assert "else make the masks again" in warned(path, faults.SOFT.title).remedy
     save(masks[1], path / "masks" / "1.png")
     works(path, masks)
 
