@@ -60,7 +60,8 @@ def convolutionalize(classifier, name=None):
         is_head = id(call.outputs[0]) in head
         place = place_of(call, windows, data_format, is_head)
         if is_head:
-            convert, windows[id(call.outputs[0])] = slide, window_behind(call.operation, place)
+            keeps = isinstance(call.operation, KEEP_WINDOW)  # others give a single pixel
+            convert, windows[id(call.outputs[0])] = slide, place.window if keeps else (1, 1)
         else:
             convert = copy
         if (id(call.operation), place) not in parts:
@@ -143,11 +144,6 @@ def place_of(call, windows, data_format, is_head):
         raise refusal(call.operation, f"must see one map or vectors of one, and sees {seen}")
     on_maps = len(call.inputs[0].shape) == len(call.outputs[0].shape) == 4
     return Place(seen[0], on_maps, data_format)
-
-
-def window_behind(layer, place):
-    """The map that a layer's output lies on: a flattened one, or a single pixel."""
-    return place.window if isinstance(layer, KEEP_WINDOW) else (1, 1)
 
 
 class Part(NamedTuple):

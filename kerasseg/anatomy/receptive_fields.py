@@ -332,24 +332,12 @@ POINTWISE_OPERATIONS = {  # of keras.ops, called in a functional model
 }
 
 
-def pointwise(layer, axis):
-    return Window()
-
-
-def whole_map(layer, axis):
-    return Everything(1)
-
-
-def no_map(layer, axis):
-    return Everything()
-
-
 for layer_class in POINTWISE_LAYERS:
-    view.register(layer_class, pointwise)
+    view.register(layer_class, lambda layer, axis: Window())
 for layer_class in (layers.GroupNormalization, kerasseg.layers.PyramidPooling):
-    view.register(layer_class, whole_map)
+    view.register(layer_class, lambda layer, axis: Everything(1))
 for layer_class in (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D):
-    view.register(layer_class, no_map)
+    view.register(layer_class, lambda layer, axis: Everything())
 
 
 @view.register(layers.Concatenate)

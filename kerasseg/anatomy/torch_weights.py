@@ -114,7 +114,11 @@ def no_tensors(place, received):
 def groups(model, modules, names):
     """Which layers go with which modules: those that each entry of `names` joins, then the rest."""
     found = {layer.name: layer for layer in below(model)}
-    leaves = [layer for layer in below(model) if has_own_weights(layer)]
+    leaves = [  # the layers with weights of their own
+        layer
+        for layer in below(model)
+        if len(layer.weights) > sum(len(part.weights) for part in parts(layer))
+    ]
     for name, prefix in names.items():
         chosen = [module for module in modules if module.is_below(prefix)]
         if name not in found or not chosen:
@@ -139,10 +143,6 @@ def below(layer):
 
 def parts(layer):
     return layer.layers if isinstance(layer, keras.Model) else keras_internals.parts(layer)
-
-
-def has_own_weights(layer):
-    return len(layer.weights) > sum(len(part.weights) for part in parts(layer))
 
 
 def pairs(targets_of_model, modules):

@@ -41,15 +41,14 @@ def numbers_of(colours):
 
 
 def value_of(number):
-    """The value that a number stands for: a grey colour is its grey value.
+    """The value that a number of `numbers_of` stands for.
 
     Example:
 
     >>> value_of(0x070707), value_of(0x804000)
     (7, (128, 64, 0))
     """
-    red, green, blue = number.to_bytes(3, "big")
-    return red if red == green == blue else (red, green, blue)
+    return as_value(number.to_bytes(3, "big"))
 
 
 def rgb(value):
@@ -58,7 +57,7 @@ def rgb(value):
 
 
 def as_value(colour):
-    """The value of a colour, (red, green, blue)."""
+    """The value of a colour, (red, green, blue): its grey value if it is grey."""
     red, green, blue = map(int, colour)
     return red if red == green == blue else (red, green, blue)
 

@@ -1,5 +1,7 @@
 """Heads that see a map at several scales at once."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -223,7 +225,7 @@ def average_windows(x, axes, count):
     """Averages over `count` windows a side, those of PyTorch's `adaptive_avg_pool2d`."""
     for axis in axes:
         shape = ops.shape(x)
-        rows = ops.reshape(x, (-1, shape[axis], size_behind(shape, axis)))
+        rows = ops.reshape(x, (-1, shape[axis], math.prod(shape[axis + 1 :])))
         averages = ops.matmul(ops.cast(window_weights(shape[axis], count), x.dtype), rows)
         x = ops.reshape(averages, with_sizes(shape, [axis], count))
     return x
@@ -235,14 +237,6 @@ def window_weights(size, count):
     start, stop = window * size // count, ceil_divide((window + 1) * size, count)
     inside = ops.logical_and(row >= start, row < stop)
     return ops.cast(inside, "float32") / ops.cast(stop - start, "float32")
-
-
-def size_behind(shape, axis):
-    """How many elements one row of `axis` holds."""
-    size = 1
-    for length in shape[axis + 1 :]:
-        size = size * length
-    return size
 
 
 def with_sizes(shape, axes, size):

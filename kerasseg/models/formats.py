@@ -87,7 +87,9 @@ class FormattedLayers:
         if not found:
             raise AttributeError(f"No layer of Keras or kerasseg is called {name!r}.")
         layer_class = found[0]
-        return formatted(layer_class) if takes_data_format(layer_class) else layer_class
+        if not takes_data_format(layer_class):
+            return layer_class
+        return functools.partial(layer_class, data_format=data_format())
 
 
 @functools.cache
@@ -97,10 +99,6 @@ def takes_data_format(layer_class):
         "data_format" in inspect.signature(ancestor.__init__).parameters
         for ancestor in layer_class.__mro__
     )
-
-
-def formatted(layer_class):
-    return functools.partial(layer_class, data_format=data_format())
 
 
 layers = FormattedLayers(kerasseg.layers, keras.layers)

@@ -1,7 +1,5 @@
 """What a model scores on a set of label maps, and the images with the best and the worst scores."""
 
-import math
-
 import keras
 import numpy as np
 from PIL import Image
@@ -10,6 +8,7 @@ from kerasseg.inference.prediction import predictor
 from kerasseg.losses.label_maps import predicted_ids
 from kerasseg.metrics.confusion import ConfusionMatrixMetric, iou, pixel_accuracy, score
 from kerasseg.tables import table
+from kerasseg.training.files import as_json
 
 __all__ = ["evaluate", "score_table"]
 
@@ -64,7 +63,7 @@ def evaluate(model, batches, classes, folder=None, pictures=4):
             counts = metric.count(truth[None], logits[None])
             counts = keras.ops.convert_to_numpy(counts).astype("int64")
             matrix = matrix + counts
-            value = number(score(counts, iou, classes.ignore_class)[0])
+            value = as_json(float(score(counts, iou, classes.ignore_class)[0]))
             if folder and value is not None:
                 ranked += 1
                 prediction = predicted_ids(
@@ -77,9 +76,9 @@ def evaluate(model, batches, classes, folder=None, pictures=4):
     mean_iou, per_class = score(matrix, iou, classes.ignore_class)
     colours = None if classes.colours is None else np.asarray(classes.colours).tolist()
     found = {
-        "mean_iou": number(mean_iou),
-        "pixel_accuracy": number(score(matrix, pixel_accuracy, classes.ignore_class)[0]),
-        "per_class_iou": [number(value) for value in keras.ops.convert_to_numpy(per_class)],
+        "mean_iou": as_json(float(mean_iou)),
+        "pixel_accuracy": as_json(float(score(matrix, pixel_accuracy, classes.ignore_class)[0])),
+        "per_class_iou": as_json(keras.ops.convert_to_numpy(per_class).tolist()),
         "confusion_matrix": matrix.tolist(),
         "labels": meaning.labels,
         "class_names": list(classes.class_names),
@@ -110,12 +109,6 @@ def metric_for(meaning, classes):
             "gives one class a pixel. Build the model with activation='sigmoid'."
         )
     return ConfusionMatrixMetric(count, classes.ignore_class, **meaning._replace(axis=-1).arguments)
-
-
-def number(value):
-    """A score as JSON can hold it: `None` where there is none."""
-    value = float(value)
-    return None if math.isnan(value) else value
 
 
 def class_shares(matrix):

@@ -47,9 +47,11 @@ def check_batch(images, labels, num_classes, ignore_class=255):
         )
     images, labels = as_numpy("images", images), as_numpy("labels", labels)
     images, labels, findings = well_shaped(images, labels, num_classes)
+    if len(images) and images.dtype.kind != "f":
+        images = images.astype("float32")  # 255 is 255 in a batch, and not white as in a file
     examined = [
         examine_arrays(
-            in_own_range(images[i]) if i < len(images) else None,
+            images[i] if i < len(images) else None,
             labels[i] if i < len(labels) else None,
             f"image {i}",
         )
@@ -97,11 +99,6 @@ def as_numpy(name, values):
     if array.dtype.kind not in "biuf":
         raise ValueError(f"`{name}` must hold numbers. Received: {name} of dtype {array.dtype}")
     return array
-
-
-def in_own_range(image):
-    """An image in floats, in which 255 is 255, and not white as in a file."""
-    return image if image.dtype.kind == "f" else image.astype("float32")
 
 
 def well_shaped(images, labels, num_classes):
