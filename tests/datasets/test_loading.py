@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kerasseg import datasets
 from kerasseg.datasets import loading
@@ -20,22 +19,6 @@ def everything(batches):
 
 def pictures(batches):
     return {image.tobytes() for image in everything(batches)[0]}
-
-
-def test_camvid_batches_have_the_types_and_ranges_of_the_conventions(camvid_dir):
-    data = datasets.load("camvid", data_dir=camvid_dir, batch_size=4)
-    images, labels = next(iter(data.train))
-    assert images.shape == (4, 9, 12, 3)
-    assert labels.shape == (4, 9, 12)
-    assert (images.dtype, labels.dtype) == (tf.float32, tf.int32)
-    assert 0 <= images.numpy().min() <= images.numpy().max() <= 1
-    assert data.image_shape == (9, 12, 3)
-
-
-def test_camvid_void_becomes_255_and_the_other_ids_stay(camvid_dir):
-    images, labels = everything(datasets.load("camvid", data_dir=camvid_dir).validation)
-    ids = np.rint(images[..., 0] * 255 / 20).astype(int)
-    np.testing.assert_array_equal(labels, np.where(ids == 11, 255, ids))
 
 
 @pytest.mark.parametrize("image_size", [(5, 7), (20, 31)])
@@ -100,21 +83,6 @@ def test_splits_know_their_length(camvid_dir):
     data = datasets.load("camvid", data_dir=camvid_dir, batch_size=4)
     assert (len(data.train), len(data.validation), data.test) == (3, 1, None)
     assert [len(part) for part in data.hold_out(0.3)] == [2, 1]
-
-
-def test_camvid_with_a_test_folder_has_a_test_split(tmp_path):
-    from tests.conftest import make_camvid
-
-    folder = make_camvid(tmp_path, (("train", 3), ("val", 2), ("test", 5)))
-    assert len(everything(datasets.load("camvid", data_dir=folder).test)[0]) == 5
-
-
-def test_real_camvid_has_its_published_sizes(real_camvid):
-    data = datasets.load("camvid", data_dir=real_camvid, image_size=(24, 32), batch_size=101)
-    images, labels = everything(data.validation)
-    assert images.shape == (101, 24, 32, 3)
-    assert set(np.unique(labels)) == {*range(11), 255}
-    assert sum(len(x) for x, _ in data.train) == 367
 
 
 def test_the_docstring_tells_of_every_data_set():

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 from keras import ops
-from PIL import Image
 
 from kerasseg import check_batch
-from kerasseg.datasets.measures import measure_labels
 from tests.datasets.doctor.examples import SIZE, batch, found, interpolated
 
 
@@ -118,14 +116,6 @@ def test_in_between_ids_that_are_classes_too_give_a_warning(rng):
     assert len(found(report, "masks that look interpolated")) == 2
     report = check_batch(images, labels * 8, 9)
     assert {finding.title for finding in report.findings} == {"classes that never occur"}
-
-
-@pytest.mark.parametrize("resample", [Image.NEAREST, Image.BILINEAR])
-def test_masks_of_camvid_look_interpolated_when_they_are(real_camvid, resample):
-    for path in sorted((real_camvid / "trainannot").iterdir())[::30]:
-        mask = Image.open(path)
-        for changed in (mask.resize((222, 160), resample), mask.rotate(4, resample)):
-            assert measure_labels(np.asarray(changed)).soft == (resample == Image.BILINEAR)
 
 
 def test_thin_lines_noise_and_gradients_do_not_look_interpolated(rng):

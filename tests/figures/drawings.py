@@ -1,0 +1,42 @@
+"""The drawings that the tests of figures look at."""
+
+import functools
+
+import pytest
+
+from kerasseg import models
+from kerasseg.figures.model_layout import lay_out
+from kerasseg.figures.model_stages import stages_of
+from tests.models.zoo import without_weights
+
+IMAGE = (None, None, 3)
+CASES = {
+    "dense_autoencoder": lambda: models.dense_autoencoder(),
+    "conv_autoencoder": lambda: models.conv_autoencoder(IMAGE),
+    "vae": lambda: models.vae(),
+    "unet_valid": lambda: models.unet(IMAGE, 2, padding="valid"),
+    "fcn8s_paper": lambda: models.fcn8s(IMAGE, 21, padding="paper"),
+    "deeplab_v2_resnet": lambda: models.deeplab_v2(IMAGE, 21, encoder="resnet101"),
+    "deeplab_v3_stride_8": lambda: models.deeplab_v3(IMAGE, 21, output_stride=8),
+    "dilatednet_large": lambda: models.dilatednet(IMAGE, 21, context="large"),
+    "dilatednet_front": lambda: models.dilatednet(IMAGE, 21, context=None),
+    "pspnet_auxiliary": lambda: models.pspnet(IMAGE, 21, auxiliary=True),
+}
+SEGMENTATION = """
+    unet segnet segnet_basic deconvnet fcn32s fcn16s fcn8s fc_densenet56 fc_densenet67
+    fc_densenet103 deeplab_v1 deeplab_v2 deeplab_v3 dilatednet pspnet hypercolumn
+"""
+for name in SEGMENTATION.split():
+    CASES[name] = functools.partial(getattr(models, name), IMAGE, 21)
+SIZES = {"unet_valid": (572, 572), "deconvnet": (224, 224)}
+every_model = pytest.mark.parametrize("name", CASES)
+
+
+@functools.cache
+def stages(name):
+    return stages_of(without_weights(CASES[name]), SIZES.get(name, (256, 256)))
+
+
+@functools.cache
+def drawing(name):
+    return lay_out(stages(name))
