@@ -41,7 +41,8 @@ def load_torch_weights(model, state_dict, names=None, *, batch_norm_epsilon=1e-5
             default. `None` if every layer has that of its module.
 
     Raises:
-        ValueError: If a layer and its module do not fit, with both names and shapes, if one is left
+        ValueError: If a tensor holds whole numbers, complex numbers, NaN or infinite values, if a
+            layer and its module do not fit, with both names and shapes, if one is left
             over, or if numbers of a map would come to a `Dense` in another order than in PyTorch.
             The model is then as it was before.
 
@@ -96,10 +97,21 @@ def modules_of(state_dict):
 
 def to_numpy(key, tensor):
     if hasattr(tensor, "detach"):
-        tensor = tensor.detach().cpu().float()  # NumPy knows no bfloat16
+        tensor = tensor.detach().cpu()
+        tensor = tensor.float() if tensor.is_floating_point() else tensor  # no bfloat16 in NumPy
     array = np.asarray(tensor)
     if not np.issubdtype(array.dtype, np.number):
         raise no_tensors(f"state_dict[{key!r}]", tensor)
+    if not np.issubdtype(array.dtype, np.floating) and array.ndim:
+        raise ValueError(
+            "`state_dict` must hold real floats: whole numbers are quantised weights without their "
+            f"scale. Received: state_dict[{key!r}] of dtype {array.dtype}"
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(
+            "`state_dict` must hold finite numbers: take a checkpoint of an earlier epoch. "
+            f"Received: NaN or infinite values in state_dict[{key!r}]"
+        )
     return array
 
 

@@ -45,8 +45,9 @@ def run(options):
     )
     devices.check_agreement(kept.state)
     print(
-        f"{options.folder}: {len(data.train)} batches per epoch, {data.num_classes} "
-        f"{'labels' if data.multi_label else 'classes'}. The best epoch is chosen on the "
+        f"{options.folder}: {data.num_classes} "
+        f"{'labels' if data.multi_label else 'classes'}, batches in an epoch: {len(data.train)}. "
+        f"The best epoch is chosen on the "
         f"{selection.chosen_on} images and scored on the {selection.scored_on} images."
     )
     if kept.state["finished"]:

@@ -346,3 +346,24 @@ def test_layers_that_it_does_not_know_are_named():
     model = keras.Sequential([keras.Input((4, 4, 3)), layers.PReLU(name="slope")])
     with pytest.raises(ValueError, match="Received: layer 'slope' of class PReLU"):
         load_torch_weights(model, nn.PReLU().state_dict())
+
+
+def test_weights_that_are_no_finite_real_floats_are_refused():
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3)])
+    before = [weight.copy() for weight in model.get_weights()]
+    state = nn.Conv2d(3, 4, 3).state_dict()
+    kernel = state["weight"]
+    for wrong, words in (
+        ((kernel * 100).to(torch.int8), "quantised weights.*'weight'.* of dtype int8"),
+        (kernel.numpy().astype("complex64"), "real floats.*of dtype complex64"),
+        (
+            kernel * float("nan"),
+            r"finite numbers.*NaN or infinite values in state_dict\['weight'\]",
+        ),
+    ):
+        with pytest.raises(ValueError, match=words):
+            load_torch_weights(model, {**state, "weight": wrong})
+    for weight, old in zip(model.get_weights(), before):
+        np.testing.assert_array_equal(weight, old)
+    load_torch_weights(model, {**state, "weight": kernel.to(torch.bfloat16)})
+    load_torch_weights(model, {name: tensor.numpy() for name, tensor in state.items()})
