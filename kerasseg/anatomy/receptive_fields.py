@@ -31,7 +31,7 @@ class ReceptiveField(NamedTuple):
     Attributes:
         size: Rows a unit sees; `math.inf` if it sees the whole image, however large.
         stride: Rows from one unit's field to the next one's: an integer, a fraction where the map
-            is finer than the image, `None` where units do not stand in a grid.
+            is finer than the image, `None` where the units do not form a grid.
         offset: First row that unit 0 sees; `-math.inf` with an infinite size.
     """
 
@@ -356,7 +356,7 @@ def dense_view(layer, axis):
 
 
 def in_front(layer, size, stride, few, many):
-    """How many rows of padding stand in front of `many` rows seen through `few` windows."""
+    """How many rows of padding lie in front of `many` rows seen through `few` windows."""
     return max((few - 1) * stride + size - many, 0) // 2 if layer.padding == "same" else 0
 
 

@@ -130,9 +130,9 @@ def read_mask(path, colours=None):
 def decode(path):
     """The decoded Pillow image. Decoding whole, not only the header, is what finds damage.
 
-    `Image.open` warns of large images and refuses the largest, by a limit that is one for the
-    whole process (`Image.MAX_IMAGE_PIXELS`). The readers behind it, called here, leave out that
-    check, but for TIFF and WebP, where it stands in the reader itself.
+    `Image.open` warns of large images and refuses the largest, by a limit that is one for the whole
+    process (`Image.MAX_IMAGE_PIXELS`). The readers behind it, called here, leave out that check,
+    except for TIFF and WebP, where the reader itself has it.
 
     Returns:
         The image, turned by its EXIF tag. Its `info` says more: "plain", whether TensorFlow

@@ -256,9 +256,9 @@ def near_binary(values, lossy=False):
 def most_fitting(readings, maps, folder):
     """The reading that most masks ask for; `Unusable` where others contradict it.
 
-    A mask asks for the first reading that explains all its values, unless it is all one to it:
-    0 and 255 ask for a foreground, 0 and 1 for ids, 0 alone for nothing. Where 255 stands beside
-    ids in one mask, it is void in masks of 0 and 255 too.
+    A mask asks for the first reading that explains all its values, unless several fit equally: 0
+    and 255 ask for a foreground, 0 and 1 for ids, 0 alone for nothing. Where 255 stands beside ids
+    in one mask, it is void in masks of 0 and 255 too.
     """
     votes = {masks: [] for masks in readings}
     for path, held in maps.items():

@@ -51,7 +51,7 @@ def architecture(model, input_size=(256, 256), legend=True):
     """Draws a model from its graph: feature maps as boxes, and what leads from one to the next.
 
     A box is as high as its map and as wide as its channels, both on a scale that keeps small maps
-    visible. Maps of one size stand in one row, the largest on top; an autoencoder without skip
+    visible. Maps of one size form one row, the largest on top; an autoencoder without skip
     connections is drawn on one line, as an hourglass. The names are those of the layers, without
     what follows the stage: the layers `encoder3_conv1` and `encoder3_conv2` are two boxes named
     encoder3. Normalisations, activations, dropout and cropping have no boxes, and a stage of

@@ -217,7 +217,7 @@ class Layout:
         return notes
 
     def chain_of(self, number):
-        """Chains of the fork a stage stands in, `None` if in none."""
+        """Chains of the fork that a stage is in, `None` if in none."""
         for _, chains in self.links.fork_of.values():
             if any(number in chain for chain in chains):
                 return chains

@@ -5,7 +5,7 @@ import keras
 
 @keras.saving.register_keras_serializable(package="kerasseg")
 class NamedClasses(keras.layers.Identity):
-    """Passes its input on unchanged, and knows what the channels stand for.
+    """Passes its input on unchanged, and stores what the channels mean.
 
     It is the last layer of a model that is shared: the file alone is enough to name the classes, to
     colour them, and to bring an image to the size that the model was trained at.

@@ -113,11 +113,12 @@ def dilatednet(
     141,149,720 with the large context, and 134,313,443 for 11 classes with the basic one.
 
     Deviates: any size, mirrored to a multiple of 8 and cropped back. The logits are enlarged,
-    before any softmax. The context module pads each convolution with zeros, as the released
-    networks with the basic module do; the one with the large module pads its input once, by 33.
-    Front end and context may be trained together, and the front end's scores start around one; the
-    paper trains the front end first (`context=None`). With Adam take small steps, about 0.0001:
-    after large ones the context's ReLUs let nothing through.
+    before any softmax, where the authors' `predict.py` enlarges the probabilities. The context
+    module pads each convolution with zeros, as the released networks with the basic module do; the
+    one with the large module pads its input once, by 33. Front end and context may be trained
+    together, and the front end's scores start around one; the paper trains the front end first
+    (`context=None`). With Adam take small steps, about 0.0001: after large ones the context's ReLUs
+    let nothing through.
 
     Args:
         input_shape: `(height, width, channels)`, height and width may be `None`.

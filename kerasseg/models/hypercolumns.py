@@ -49,7 +49,7 @@ def hypercolumn(
     the cost, and what is built here.
 
     Deviates: the paper refines boxes of detections with a grid of classifiers; here one classifier
-    sees the whole image. It is 1x1 on all maps, where the released net has 3x3 on the third
+    sees the whole image. It is 1x1 on all maps, where the released network has 3x3 on the third
     pooling. The maps differ by orders of magnitude: the authors multiply them by constants (0.0027
     and 0.063) that belong to their weights, here they are normalized by their own statistics.
     Images are padded by reflection to a multiple of 32.

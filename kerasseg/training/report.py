@@ -22,7 +22,7 @@ from kerasseg.figures import learning_curves
 from kerasseg.training.evaluation import class_shares
 from kerasseg.training.files import write_text_whole
 
-# What stands in Matplotlib's SVG for a colour of the page, which is another one in the dark.
+# Placeholders in Matplotlib's SVG for colours of the page, which differ in dark mode.
 INK, TRAINING, HELD_OUT = "#010203", "#010204", "#010205"
 PAGE_COLOURS = {INK: "currentColor", TRAINING: "var(--training)", HELD_OUT: "var(--held-out)"}
 STYLE = {
@@ -177,7 +177,7 @@ def finding(name, epochs, log):
 
 
 def inline_svg(history, name, best):
-    """A learning curve as SVG to stand in a page: its ink the page's, its ids its own."""
+    """A learning curve as inline SVG, in the page's ink and with ids of its own."""
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         buffer = io.StringIO()
         figure = learning_curves(history, [name], [""], best, (TRAINING, HELD_OUT))
