@@ -1,5 +1,6 @@
 """`import kerasseg` is light, runs on any backend, and registers what a saved model can hold."""
 
+import importlib
 import subprocess
 import sys
 
@@ -91,3 +92,11 @@ def test_import_adds_at_most_a_tenth_of_a_second_to_that_of_keras():
         "import kerasseg; print(time.process_time() - start)"
     )
     assert min(float(run(script, "torch")[0]) for _ in range(3)) <= 0.1
+
+
+@pytest.mark.parametrize(
+    "name", ["anatomy", "datasets", "figures", "inference", "layers", "losses", "metrics", "models"]
+)
+def test_completion_offers_the_public_names_alone(name):
+    package = importlib.import_module(f"kerasseg.{name}")
+    assert dir(package) == sorted(package.__all__)

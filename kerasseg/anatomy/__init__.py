@@ -25,3 +25,7 @@ __all__ = [
     "to_probabilities",
     "with_classes",
 ]
+
+
+def __dir__():
+    return __all__

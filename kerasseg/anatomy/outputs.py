@@ -42,6 +42,7 @@ PASSING = (
     layers.GaussianNoise,
     layers.Identity,
     layers.Permute,
+    layers.Reshape,
     layers.Resizing,
     layers.SpatialDropout2D,
     layers.UpSampling2D,
@@ -54,8 +55,10 @@ PASSING = (
 PASSING_OPERATIONS = (
     "AveragePool",
     "Cast",
+    "Clip",
     "GetItem",
     "Pad",
+    "Reshape",
     "Resize",
     "StopGradient",
     "Transpose",
@@ -111,6 +114,7 @@ def output_of(model, activation="auto", multi_label=None):
         An `Output`.
 
     Raises:
+        TypeError: if `model` is not a model.
         ValueError: a model that is not built; a softmax along another axis than that of the
             classes, or over one channel, where it is always 1.
 
@@ -123,6 +127,11 @@ def output_of(model, activation="auto", multi_label=None):
         raise ValueError(
             "`activation` must be 'auto', 'softmax', 'sigmoid' or None for logits. "
             f"Received: activation={activation!r}"
+        )
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"`model` must be a keras.Model. Received: model={model!r}. Load a saved one with "
+            "keras.saving.load_model(path)."
         )
     outputs, source = read_graph(model) if has_graph(model) else trace(model)
     index = main_index(outputs, source)
@@ -280,10 +289,21 @@ def activation_of(tensor, source, axis):
         found = {activation_of(x, source, axis) for x in call.inputs}
         one = found.pop() if len(found) == 1 else None
         return None if one == "softmax" and isinstance(operation, layers.Concatenate) else one
-    if not passes(operation) or len(call.inputs[0].shape) != len(tensor.shape):
+    axis = axis_before(operation, call.inputs[0].shape, tensor.shape, axis)
+    if not passes(operation) or axis is None:
+        return None
+    return activation_of(call.inputs[0], source, axis)
+
+
+def axis_before(operation, before, after, axis):
+    """Where the classes, on `axis` now, were before an operation; `None` if that is nowhere."""
+    if type(operation).__name__ == "Reshape":  # a pixel's classes stay together on the last axis
+        together = axis == len(after) - 1 and before[-1] == after[-1]
+        return len(before) - 1 if together else None
+    if len(before) != len(after):
         return None
     order = axis_order(operation)
-    return activation_of(call.inputs[0], source, axis if order is None else order[axis])
+    return axis if order is None else order[axis]
 
 
 def passes(operation):

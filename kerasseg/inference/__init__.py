@@ -6,3 +6,7 @@ from kerasseg.inference.instances import watershed_instances
 from kerasseg.inference.prediction import predict_image
 
 __all__ = ["dense_crf", "export_model", "predict_image", "watershed_instances"]
+
+
+def __dir__():
+    return __all__

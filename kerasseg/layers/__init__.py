@@ -33,3 +33,7 @@ __all__ = [
     "argmax_from_flat",
     "argmax_to_flat",
 ]
+
+
+def __dir__():
+    return __all__

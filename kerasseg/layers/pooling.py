@@ -1,5 +1,7 @@
 """Max pooling that remembers where each maximum was."""
 
+import inspect
+
 import keras
 from keras import ops
 
@@ -49,19 +51,16 @@ class MaxPoolingWithArgmax2D(WindowLayer):
     def __init__(self, pool_size=2, strides=None, padding="valid", data_format=None, **kwargs):
         super().__init__(pool_size, strides, padding, data_format, **kwargs)
         self.input_spec = keras.InputSpec(ndim=4)
-        self.is_called = False
 
-    def __call__(self, *args, **kwargs):
-        self.is_called = True
-        return super().__call__(*args, **kwargs)
-
-    def call(self, inputs, training=False):
-        if not self.is_called:  # TimeDistributed runs `call` and stacks one output
+    def build(self, input_shape):
+        if isinstance(builder_of(self), keras.layers.TimeDistributed):
             raise ValueError(
                 "MaxPoolingWithArgmax2D has two outputs, and TimeDistributed stacks one. Received: "
-                f"inputs.shape={tuple(inputs.shape)}. Merge time and batch instead: "
-                "pooled, argmax = layer(keras.ops.reshape(x, (-1, *x.shape[2:])))."
+                f"input_shape={tuple(input_shape)} from TimeDistributed. Merge time and batch "
+                "instead: pooled, argmax = layer(keras.ops.reshape(x, (-1, *x.shape[2:])))."
             )
+
+    def call(self, inputs, training=False):
         tensorflow = tensorflow_paths()
         if tensorflow and tensorflow.compiles_pieces(training):
             return tensorflow.max_pool(self.windows, inputs, max_pool, unpool)
@@ -80,6 +79,16 @@ class MaxPoolingWithArgmax2D(WindowLayer):
             keras.KerasTensor(shape, dtype=dtype),
             keras.KerasTensor(shape, dtype=position_dtype(self.windows)),
         )
+
+
+def builder_of(layer):
+    """The layer whose `build` or call is building `layer`; `None` if that is nobody but itself."""
+    frame = inspect.currentframe()
+    while frame := frame.f_back:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.layers.Layer) and caller is not layer:
+            return caller
+    return None
 
 
 def max_pool(windows, x):

@@ -56,7 +56,8 @@ class Sampling(keras.layers.Layer):
         # In float32: a half-precision exponential overflows at a log variance of 11.
         if keras.backend.standardize_dtype(dtype) in LARGEST:
             mean, log_variance = ops.cast(mean, "float32"), ops.cast(log_variance, "float32")
-        self.add_loss(self._divergence(mean, log_variance))
+        divergence = self._divergence(mean, log_variance)
+        self.add_loss(ops.cast(divergence, keras.config.floatx()))  # the dtype of Keras's losses
         noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.seed_generator)
         draw = mean + ops.exp(0.5 * log_variance) * noise
         largest = LARGEST.get(keras.backend.standardize_dtype(dtype))

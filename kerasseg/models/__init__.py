@@ -45,3 +45,7 @@ __all__ = [
     "vae",
     "with_classes",
 ]
+
+
+def __dir__():
+    return __all__

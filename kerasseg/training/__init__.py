@@ -12,3 +12,7 @@ __all__ = [
     "fingerprint",
     "update_batch_norm",
 ]
+
+
+def __dir__():
+    return __all__

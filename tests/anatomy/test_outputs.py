@@ -45,6 +45,10 @@ ENDINGS = {  # each of 4 classes, after a softmax
     "padded": lambda x: layers.ZeroPadding2D()(PadToMultiple(8)(head()(x))),
     "padded by keras.ops": lambda x: ops.pad(head()(x), [(0, 0), (1, 1), (1, 1), (0, 0)]),
     "cast": lambda x: ops.cast(head()(x), "float16"),
+    "clipped": lambda x: ops.clip(head()(x), 1e-7, 1.0),
+    "of flattened pixels": lambda x: layers.Reshape((20, 30, 4))(
+        layers.Softmax()(layers.Reshape((-1, 4))(layers.Resizing(20, 30)(head(activation=None)(x))))
+    ),
     "named": lambda x: NamedClasses(["a", "b", "c", "d"])(head()(x)),
     "nested": lambda x: built(layers.Conv2D(3, 1), built(head()))(x),
     "nested, then upsampled": lambda x: layers.UpSampling2D()(built(head())(x)),
@@ -67,6 +71,9 @@ LOGITS = {
     "a sum of two softmaxes": lambda x: layers.Add()([head()(x), head()(x)]),
     "a softmax and logits, averaged": lambda x: layers.Average()(
         [head()(x), head(activation=None)(x)]
+    ),
+    "a softmax cut into other channels": lambda x: layers.Reshape((40, 30, 4))(
+        layers.Resizing(20, 30)(head(8)(x))
     ),
     "a logarithm": lambda x: ops.log(head()(x)),
 }
@@ -238,3 +245,9 @@ def test_what_losses_and_metrics_are_told():
         "from_logits": True,
         "multi_label": False,
     }
+
+
+@pytest.mark.parametrize("model", ["unet.keras", layers.Dense(2)])
+def test_what_is_no_model_is_refused(model):
+    with pytest.raises(TypeError, match=r"must be a keras.Model. Received: model=.*load_model"):
+        output_of(model)

@@ -203,9 +203,54 @@ def test_a_map_smaller_than_a_window_is_refused():
 
 def test_inside_time_distributed_one_sentence_says_what_to_do_and_that_works():
     x = np.random.default_rng(0).random((2, 3, 4, 6, 1)).astype("float32")
-    with pytest.raises(ValueError, match="has two outputs, and TimeDistributed stacks one"):
-        keras.layers.TimeDistributed(MaxPoolingWithArgmax2D())(x)
+    frames = keras.Input((3, 4, 6, 1))
+    wrapped = keras.layers.TimeDistributed
+    for make in (
+        lambda: wrapped(MaxPoolingWithArgmax2D())(x),
+        lambda: wrapped(MaxPoolingWithArgmax2D())(frames),
+        lambda: keras.Sequential([frames, wrapped(MaxPoolingWithArgmax2D())]),
+        lambda: wrapped(wrapped(MaxPoolingWithArgmax2D()))(x[None]),
+    ):
+        with pytest.raises(ValueError, match="has two outputs, and TimeDistributed stacks one"):
+            make()
     layer = MaxPoolingWithArgmax2D()
     pooled, _ = layer(keras.ops.reshape(x, (-1, *x.shape[2:])))
     expected = x.reshape(2, 3, 2, 2, 3, 2).max((3, 5))
     np.testing.assert_array_equal(numpy(pooled).reshape(expected.shape), expected)
+
+
+class Pooled(keras.layers.Layer):
+    """Pools, and forgets the positions."""
+
+    def __init__(self):
+        super().__init__()
+        self.pool = MaxPoolingWithArgmax2D()
+
+    def build(self, input_shape):
+        self.pool.build(input_shape)
+
+    def call(self, inputs):
+        return self.pool(inputs)[0]
+
+    def compute_output_shape(self, input_shape):
+        return self.pool.compute_output_shape(input_shape)[0]
+
+
+def test_inside_a_layer_of_one_output_time_distributed_pools(rng):
+    x = rng.random((2, 3, 4, 6, 1)).astype("float32")
+    expected = x.reshape(2, 3, 2, 2, 3, 2, 1).max((3, 5))
+    image = keras.Input((4, 6, 1))
+    model = keras.Model(image, MaxPoolingWithArgmax2D()(image)[0])
+    for layer in (Pooled(), model):
+        pooled = keras.layers.TimeDistributed(layer)(x)
+        np.testing.assert_array_equal(numpy(pooled), expected)
+
+
+def test_call_and_stateless_call_need_no_call_before(rng):
+    x = rng.random((2, 4, 6, 1)).astype("float32")
+    layer = MaxPoolingWithArgmax2D()
+    layer.build(x.shape)
+    expected = [numpy(y) for y in MaxPoolingWithArgmax2D()(x)]
+    for found in (layer.call(keras.ops.convert_to_tensor(x)), layer.stateless_call([], [], x)[0]):
+        for y, other in zip(found, expected):
+            np.testing.assert_array_equal(numpy(y), other)

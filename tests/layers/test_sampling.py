@@ -54,6 +54,22 @@ def test_a_model_trains_with_the_divergence_as_its_only_loss(rng):
     assert history[-1] < history[0]
 
 
+@pytest.mark.parametrize("floatx", ["float64", "float16", "bfloat16"])
+@pytest.mark.parametrize("policy", ["float64", "float32", "mixed_float16"])
+def test_the_divergence_adds_to_a_loss_of_keras_whatever_the_dtypes(floatx, policy, rng):
+    before = keras.config.floatx()
+    keras.config.set_floatx(floatx)
+    try:
+        image = keras.Input((5,))
+        mean = keras.layers.Dense(2, dtype=policy)(image)
+        model = keras.Model(image, Sampling(dtype=policy)(mean, mean))
+        model.compile("sgd", "mse")
+        x = rng.normal(size=(8, 5))
+        assert np.isfinite(float(model.fit(x, x[:, :2], verbose=0).history["loss"][0]))
+    finally:
+        keras.config.set_floatx(before)
+
+
 def test_half_precision_does_not_overflow_the_loss():
     layer = Sampling(dtype="mixed_float16")
     layer(np.zeros((1, 2)), np.full((1, 2), 12.0))
