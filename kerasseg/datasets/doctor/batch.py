@@ -11,15 +11,18 @@ from kerasseg.datasets.values import spoken
 from kerasseg.layers.arguments import is_integer
 
 
-def check_batch(images, labels, num_classes, ignore_class=255):
+def check_batch(images, labels, num_classes, ignore_class=255, multi_label=False):
     """Raises an error that says in words what is wrong with a batch, before training starts.
 
     Args:
         images: (batch, height, width, channels) in [0, 1], or with the channels before height
             and width, if only so they fit the labels.
-        labels: Class ids, (batch, height, width), or with a channel axis of one.
-        num_classes: Number of classes, 2 at least: the background is one, void is none.
+        labels: Class ids, (batch, height, width), or with a channel axis of one; if `multi_label`,
+            masks of 0, 1 and void, (batch, height, width, labels).
+        num_classes: Number of classes, 2 at least: the background is one, void is none; if
+            `multi_label`, the number of labels.
         ignore_class: The void id, or `None`.
+        multi_label: Whether a pixel has any number of labels, each with a mask of its own.
 
         Both may be NumPy arrays, tensors of TensorFlow, JAX or PyTorch, or lists.
 
@@ -40,13 +43,15 @@ def check_batch(images, labels, num_classes, ignore_class=255):
       image 0: holds the label id 7, which is outside the classes. Allowed ids: 0 to 4
       Remedy: Correct the masks, or the list of the classes: ids run from 0, one for each class.
     """
-    if not is_integer(num_classes) or num_classes < 2:
+    if not is_integer(num_classes) or num_classes < (1 if multi_label else 2):
         raise ValueError(
-            "`num_classes` must be an integer, 2 at least: the background is a class, too. "
+            "`num_classes` must be an integer, 2 at least: the background is a class, too; with "
+            "multi_label=True, 1 at least. "
             f"Received: num_classes={num_classes!r}"
         )
     images, labels = as_numpy("images", images), as_numpy("labels", labels)
-    images, labels, findings = well_shaped(images, labels, num_classes)
+    shaped = labels_well_shaped if multi_label else well_shaped
+    images, labels, findings = shaped(images, labels, num_classes)
     if len(images) and images.dtype.kind != "f":
         images = images.astype("float32")  # 255 is 255 in a batch, and not white as in a file
     examined = [
@@ -57,13 +62,14 @@ def check_batch(images, labels, num_classes, ignore_class=255):
         )
         for i in range(max(len(images), len(labels)))
     ]
-    masks = Masks.of_ids(num_classes, ignore_class)
-    statistics, more = judge({"batch": examined}, masks, masks.class_names)
+    masks = Masks.of_ids(2 if multi_label else num_classes, ignore_class)
+    names = [f"label {i}" for i in range(num_classes)] if multi_label else masks.class_names
+    statistics, more = judge({"batch": examined}, masks, names, multi_label=multi_label)
     findings += more
     if len(labels):
-        findings += findings_of_classes(statistics, masks.class_names)
-    findings += findings_of_255(values_in(examined), statistics["batch"], num_classes)
-    report = Report("batch", findings, statistics, masks.class_names)
+        findings += findings_of_classes(statistics, names)
+    findings += findings_of_255(values_in(examined), statistics["batch"], masks.num_classes)
+    report = Report("batch", findings, statistics, names)
     if report.errors:
         text = "\n\n".join(["The batch would ruin a training.", *described(report.errors)])
         raise ValueError(text)
@@ -127,6 +133,19 @@ def well_shaped(images, labels, num_classes):
             words = f"every image needs one label map. {received}"
             findings.append(faults.SHAPES.found(None, words))
     return images if images.ndim == 4 else [], labels if labels.ndim == 3 else [], findings
+
+
+def labels_well_shaped(images, labels, num_labels):
+    """As `well_shaped`, for masks of labels, which come back as a list of masks for each image."""
+    if labels.ndim != 4 or labels.shape[-1] != num_labels:
+        words = (
+            f"the masks of {num_labels} labels are (batch, height, width, {num_labels}). "
+            f"Received: images {images.shape}, labels {labels.shape}"
+        )
+        remedy = "Stack the masks, of 0 and 1, one for each label: `np.stack(masks, axis=-1)`."
+        return [], [], [faults.SHAPES.found(None, words, remedy)]
+    images, _, findings = well_shaped(images, labels[..., 0], 2)
+    return images, [list(np.moveaxis(each, -1, 0)) for each in labels], findings
 
 
 def wrong_labels(labels, num_classes, received):

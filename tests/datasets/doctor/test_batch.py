@@ -199,3 +199,60 @@ def test_arrays_of_no_numbers_are_named(dtype, rng):
     images, labels = batch(rng)
     with pytest.raises(ValueError, match="`labels` must hold numbers. Received: labels of dtype"):
         check_batch(images, labels.astype(dtype), 3)
+
+
+def labelled(rng, labels=3):
+    """A batch in which a pixel has any number of labels."""
+    images, ids = batch(rng)
+    masks = np.stack([(ids == i % 3) | (ids == 1) for i in range(labels)], -1)
+    return images, masks.astype("int32")
+
+
+@pytest.mark.parametrize("labels", [1, 2, 3, 5])
+def test_masks_of_labels_pass_and_each_label_is_counted(labels, rng):
+    images, masks = labelled(rng, labels)
+    masks[1, 3, :5, 0] = 255
+    report = check_batch(images, masks, labels, multi_label=True)
+    assert report.findings == []
+    assert report.total.class_pixels.tolist() == [np.sum(masks[..., i] == 1) for i in range(labels)]
+    assert report.total.void_pixels == 5
+    np.testing.assert_allclose(report.total.mean, images.reshape(-1, 3).mean(0), rtol=1e-5)
+
+
+LABEL_ERRORS = {
+    "an id of a class": (
+        lambda y: with_value(y, 2),
+        "image 1: holds the label id 2, which is outs",
+    ),
+    "0 and 255": (lambda y: 255 * y, r"masks of 0 and 255.*pass `labels // 255`"),
+    "probabilities": (lambda y: 0.25 * y, "fractions of ids, 0.25"),
+    "a label too few": (
+        lambda y: y[..., :2],
+        r"3 labels are \(batch, height, width, 3\)\. Received",
+    ),
+    "ids in place of masks": (lambda y: y[..., 0], r"labels are .*`np.stack\(masks, axis=-1\)`"),
+    "masks of another size": (lambda y: y[:, :-2], "different size.*is 22x32 pixels .*its image"),
+    "an image without masks": (lambda y: y[:1], "every image needs one label map"),
+}
+
+
+@pytest.mark.parametrize("fault", LABEL_ERRORS)
+def test_wrong_masks_of_labels_raise_an_error_in_words(fault, rng):
+    images, masks = labelled(rng)
+    change, words = LABEL_ERRORS[fault]
+    with pytest.raises(ValueError, match=f"(?s){words}"):
+        check_batch(images, change(masks), 3, multi_label=True)
+
+
+def test_a_label_that_never_occurs_is_a_warning(rng):
+    images, masks = labelled(rng)
+    masks[..., 2] = 0
+    (finding,) = check_batch(images, masks, 3, multi_label=True).findings
+    assert finding.message.startswith("label 2")
+
+
+def test_one_label_is_enough_and_none_is_not(rng):
+    images, masks = labelled(rng, 1)
+    assert check_batch(images, masks, 1, multi_label=True).findings == []
+    with pytest.raises(ValueError, match="multi_label=True, 1 at least. Received: num_classes=0"):
+        check_batch(images, masks, 0, multi_label=True)
