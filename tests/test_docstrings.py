@@ -8,6 +8,7 @@ import pkgutil
 import re
 import sys
 import textwrap
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -144,3 +145,11 @@ def test_a_raise_in_a_helper_is_found():
     assert raises(kerasseg.models.fc_densenet67)  # in `scale_filters`, two calls away
     assert raises(kerasseg.layers.CaffePreprocessing.__init__)
     assert not raises(kerasseg.layers.CaffePreprocessing.call)
+
+
+def test_docstrings_hold_no_versions_of_libraries():
+    version = re.compile(r"\b(Keras|TensorFlow|PyTorch|torch|JAX|NumPy|Pillow|SciPy) \d+\.\d")
+    for path in Path(kerasseg.__path__[0]).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+                assert not version.search(ast.get_docstring(node) or ""), f"{path}: {node}"
