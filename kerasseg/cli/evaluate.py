@@ -3,11 +3,13 @@
 import json
 import sys
 
+import tensorflow as tf
 from tqdm import tqdm
 
 from kerasseg import datasets
 from kerasseg.cli import model_files
 from kerasseg.training import evaluation
+from kerasseg.training.files import one_line
 
 
 def run(options):
@@ -25,11 +27,11 @@ def run(options):
     )
     check_fit(options, channels, known, data)
     batches = getattr(data, options.split)
-    scores = evaluation.evaluate(
-        model,
-        tqdm(batches.as_numpy_iterator(), total=len(batches), unit="batch", disable=None),
-        data,
-    )
+    shown = tqdm(batches.as_numpy_iterator(), total=len(batches), unit="batch", disable=None)
+    try:
+        scores = evaluation.evaluate(model, shown, data)
+    except tf.errors.InvalidArgumentError as error:  # a file changed since `load` looked at it
+        raise ValueError(one_line(error.message)) from error
     if options.json:
         print(json.dumps(scores))
     else:

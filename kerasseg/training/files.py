@@ -5,6 +5,8 @@ import math
 import os
 from pathlib import Path
 
+from kerasseg.datasets.faults import Unusable
+
 __all__ = ["as_json", "one_line", "write_json_whole", "write_text_whole", "write_whole"]
 
 
@@ -46,5 +48,9 @@ def as_json(value):
 
 
 def one_line(error):
-    """The first line of an error's message, without its full stop."""
-    return str(error).strip().split("\n")[0].rstrip(".")
+    """The first line of an error's message, without its full stop.
+
+    Of an error in a `tf.data` pipeline, what is said of the file, without TensorFlow's path to it.
+    """
+    text = str(error).strip()
+    return text.rpartition(f"{Unusable.__name__}: ")[2].split("\n")[0].rstrip(".")

@@ -1,10 +1,12 @@
 """`kerasseg evaluate`: the score that Keras's own loop gives."""
 
 import json
+import shutil
 
 import keras
 
 from kerasseg import datasets
+from kerasseg.cli import evaluate
 from kerasseg.losses import CrossEntropy
 from kerasseg.metrics import MeanIoU
 
@@ -40,3 +42,17 @@ def test_other_names_for_as_many_classes_are_a_warning(kerasseg, model_file, pic
     page, errors = capsys.readouterr()
     assert (code, "mean IoU" in page) == (0, True)
     assert errors.startswith("warning: the model's classes are sky, building")
+
+
+def test_a_file_that_vanishes_after_the_first_look_is_one_line(
+    kerasseg, model_file, pictures, tmp_path, capsys, monkeypatch
+):
+    folder = tmp_path / "set"
+    shutil.copytree(pictures, folder)
+    (first, *_) = sorted((folder / "val").iterdir())
+    monkeypatch.setattr(evaluate, "check_fit", lambda *_: first.unlink())
+    assert kerasseg("evaluate", model_file, folder) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"kerasseg: error: {first} cannot be read as an image: there is no")
+    assert "put the file back, or load the set again" in error
+    assert len(error.splitlines()) == 1
