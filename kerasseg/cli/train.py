@@ -129,8 +129,11 @@ def train_model(kept, devices, settings):
             "or --width needs less."
         ) from error
     except tf.errors.OpError as error:
-        kept.check_unchanged()
         reason = one_line(error.message)
+        try:
+            kept.check_unchanged()
+        except ValueError as changed:
+            raise ValueError(f"{reason}. {changed}") from error
         raise ValueError(f"The training stopped: {reason}. {kept.summary()}") from error
 
 

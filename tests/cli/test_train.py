@@ -5,6 +5,7 @@ import importlib.machinery
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -339,3 +340,17 @@ def test_normalization_in_a_short_training_is_as_with_statistics_estimated_anew(
     training.update_batch_norm(model, data.train)
     after = model.evaluate(data.validation, verbose=0, return_dict=True)["loss"]
     assert before == pytest.approx(after, rel=0.25)
+
+
+def test_a_file_that_vanishes_during_training_is_named_without_tensorflows_path(
+    pictures, tmp_path, capsys, monkeypatch
+):
+    folder = tmp_path / "set"
+    shutil.copytree(pictures, folder)
+    images = [*folder.rglob("images/*")] or [*(folder / "train").iterdir()]
+    monkeypatch.setattr(command, "tensorboard", lambda kept: [p.unlink() for p in images] and [])
+    assert train(folder, tmp_path / "run") == 2
+    error = one_error(capsys)
+    assert "cannot be read as an image: there is no such file" in error
+    assert error.startswith(f"kerasseg: error: {folder}")
+    assert "The data set changed during epoch 1" in error
