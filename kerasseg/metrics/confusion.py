@@ -10,19 +10,12 @@ from keras import ops
 from kerasseg.losses.label_maps import as_pixel_weights, predicted_ids, read_label_map
 
 
-def count_pairs(truth, prediction, weights, num_ids):
-    """float32 matrix (ids, ids): how often, by its weight, a pixel of truth i was predicted as j.
+def count_pairs(truth, prediction, weights, num_ids, labels=1):
+    """float32 (labels, ids, ids): how often, by its weight, a pixel of truth i was predicted as j.
 
-    All three are maps of one shape, the first two int32 ids below `num_ids`.
+    All three are maps of one shape, with the labels on the last axis if there are several; the
+    first two hold int32 ids below `num_ids`.
     """
-    cells = ops.reshape(truth * num_ids + prediction, (-1,))
-    counts = ops.segment_sum(ops.reshape(weights, (-1,)), cells, num_segments=num_ids**2)
-    return ops.reshape(ops.cast(counts, "float32"), (num_ids, num_ids))
-
-
-def count_pairs_of_labels(truth, prediction, weights, num_ids):
-    """The same for each label, (labels, ids, ids), of maps with an axis of labels at the end."""
-    labels = truth.shape[-1]
     first_cell = ops.arange(labels, dtype="int32") * num_ids**2
     cells = ops.reshape(first_cell + truth * num_ids + prediction, (-1,))
     counts = ops.segment_sum(ops.reshape(weights, (-1,)), cells, num_segments=labels * num_ids**2)
@@ -228,8 +221,9 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
             unscored = ops.any(unscored, axis=self.axis)
         legal = ops.logical_and(legal, ops.logical_not(ops.logical_and(counted, unscored)))
         truth, prediction = self._maps_to_compare(truth, prediction, counted)
-        count = count_pairs_of_labels if self.multi_label else count_pairs
-        counts = count(truth, prediction, weights, self.num_ids)
+        labels = self.num_classes if self.multi_label else 1
+        counts = count_pairs(truth, prediction, weights, self.num_ids, labels)
+        counts = counts if self.multi_label else counts[0]
         return ops.where(ops.all(legal), counts, np.nan)
 
     def result(self):
