@@ -274,9 +274,11 @@ def results_page(chapter):
 
 
 def gpus():
-    """The GPUs that the backend sees, after a comma."""
+    """The GPUs that the backend sees, after a comma; under PyTorch Keras does not list any."""
     import keras
 
+    if keras.backend.backend() == "torch":
+        return ""
     found = [name for name in keras.distribution.list_devices() if "gpu" in name or "cuda" in name]
     return f", {len(found)} GPU" if found else ""
 
