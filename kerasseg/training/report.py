@@ -38,8 +38,8 @@ def write_report(folder):
     """Writes `report.html` from what a training run left in its folder.
 
     Reads these files, each if it is there: `run.json` (`settings`, `versions`, `epoch`, `best`),
-    `log.csv` (a row an epoch, counted from 1) and `evaluation.json` (`split` and what `evaluate`
-    returns). The page leaves out what is not there.
+    `log.csv` (a row an epoch, counted from 1) and `evaluation.json` (`split`, `chosen_on`
+    and what `evaluate` returns). The page leaves out what is not there.
 
     Args:
         folder: The run's folder.
@@ -137,7 +137,10 @@ def headline(run, evaluation):
     """The mean IoU, which is shown large, and the facts beside it."""
     best = run.get("best") or {}
     score, scored_on = evaluation.get("mean_iou"), evaluation.get("split", "validation")
-    scored_on = f"on the {scored_on} split"
+    chosen_on = evaluation.get("chosen_on")
+    scored_on = f"on the {scored_on} images"
+    if chosen_on:
+        scored_on += f"; the best epoch was chosen on the {chosen_on} images"
     if score is None:
         score, scored_on = best.get("val_mean_iou"), "on held out images, the best while training"
     facts = {

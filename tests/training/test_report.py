@@ -64,6 +64,7 @@ def folder(tmp_path):
         chosen.append({**paths, "iou": 0.875 - i / 2})
     evaluation = {
         "split": "validation",
+        "chosen_on": "held-out training",
         "mean_iou": 0.3529,
         "pixel_accuracy": 0.6,
         "class_names": NAMES,
@@ -128,7 +129,8 @@ def test_names_are_words_on_the_page_never_its_markup(folder):
 
 def test_numbers_stand_where_they_belong(folder):
     page = page_of(folder)
-    assert "0.353 mean IoU on the validation split" in page.text
+    words = "0.353 mean IoU on the validation images; the best epoch was chosen on the held-out"
+    assert words in page.text
     for words in ("pixel accuracy0.600", "best epoch2", "epochs trained3", "classes3"):
         assert words in page.text
     bars = [all_["style"] for _, all_ in page.elements if "--iou" in (all_.get("style") or "")]
@@ -187,7 +189,7 @@ def test_an_evaluation_without_one_of_its_entries_still_has_a_page(folder, key):
     entries = json.loads(path.read_text())
     del entries[key]
     path.write_text(json.dumps(entries))
-    assert "0.353 mean IoU on the validation split" in page_of(folder).text
+    assert "0.353 mean IoU on the validation images" in page_of(folder).text
 
 
 def test_a_picture_that_is_gone_is_named(folder):
