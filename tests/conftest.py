@@ -1,5 +1,6 @@
 """Fixtures of the whole suite: small data made here, real data where it lies beside us."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -22,6 +23,22 @@ def rng():
 def same_seed_for_every_test(rng):
     keras.utils.set_random_seed(0)
     rng.bit_generator.state = np.random.default_rng(0).bit_generator.state
+
+
+@pytest.fixture(autouse=True, scope="module")
+def models_of_a_module_are_forgotten_after_it():
+    """Graphs, compiled steps and models would fill the memory before the last module."""
+    yield
+    keras.utils.clear_session()
+    if keras.backend.backend() == "tensorflow":
+        from kerasseg.layers import tensorflow
+
+        tensorflow.compiled.cache_clear()
+    elif keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
