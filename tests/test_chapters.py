@@ -14,11 +14,7 @@ from tests.conftest import environment, outputs_in_fresh_process
 
 CHAPTERS = sorted((Path(__file__).parents[1] / "chapters").glob("ch*.py"))
 VARIANTS = [(path, ()) for path in CHAPTERS]
-VARIANTS += [
-    pytest.param(path, ("--model", "segnet"), marks=pytest.mark.slow)
-    for path in CHAPTERS
-    if path.stem == "ch11_unet"
-]
+VARIANTS += [(path, ("--model", "segnet")) for path in CHAPTERS if path.stem == "ch11_unet"]
 PROMISED = {  # numbers that a chapter must have measured, each with a piece of its claim
     "ch01_downsampling": {
         "weights, depthwise": [144, 144],
@@ -127,6 +123,7 @@ def run(script, *words):
     return result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "words"), VARIANTS, ids=lambda value: getattr(value, "stem", None)
 )

@@ -66,6 +66,7 @@ print(kerasseg.check_batch(np.full((2, 6, 9, 3), 0.5), np.zeros((2, 6, 9), int),
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_the_doctor_needs_no_tensorflow(tmp_path, backend):
+    pytest.importorskip(backend)
     path = make_folder(tmp_path, [ids(i) for i in range(4)])
     result = subprocess.run(
         [sys.executable, "-c", WITHOUT_TENSORFLOW, path],

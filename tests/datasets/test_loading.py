@@ -162,6 +162,7 @@ except ModuleNotFoundError as error:
     ],
 )
 def test_a_missing_package_is_one_line_with_the_install_command(backend, absent, words):
+    pytest.importorskip(backend)
     code = WITHOUT.format(absent=absent)
     result = subprocess.run(
         [sys.executable, "-c", code],
