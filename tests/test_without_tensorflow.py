@@ -32,7 +32,8 @@ labels[:, 0] = 255
 
 model = kerasseg.models.segnet_basic((None, None, 3), 2, width=1 / 16)
 model.compile("adam", kerasseg.losses.CrossEntropyDice(), metrics=[kerasseg.metrics.MeanIoU(2)])
-history = model.fit(images, labels, batch_size=2, epochs=2, verbose=0).history
+callbacks = [kerasseg.training.UpdateBatchNorm()]
+history = model.fit(images, labels, 2, 2, verbose=0, callbacks=callbacks).history
 assert np.isfinite(history["loss"]).all() and 0 <= history["mean_iou"][-1] <= 1
 weights = kerasseg.losses.median_frequency_weights(labels, 2)
 assert weights.shape == (2,)

@@ -4,7 +4,7 @@ import functools
 import itertools
 import json
 
-from filelock import FileLock, Timeout
+from kerasseg.requirements import require
 
 CHECKPOINTS = ("checkpoints/epoch_*.keras", "checkpoints/.epoch_*.keras")
 OWN_FILES = (
@@ -58,10 +58,11 @@ def lock_folder(folder):
     Raises:
         ValueError: another process holds the lock.
     """
-    lock = FileLock(folder / ".lock", timeout=0)
+    filelock = require("filelock")
+    lock = filelock.FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()
-    except Timeout as error:
+    except filelock.Timeout as error:
         raise ValueError(
             f"Another process trains in {folder}. Wait until it has ended, or choose another "
             "folder."
