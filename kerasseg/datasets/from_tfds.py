@@ -1,7 +1,8 @@
 """Data sets that TensorFlow Datasets prepares."""
 
+import logging
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +13,19 @@ PATIENCE = 5  # seconds to wait for a server's first answer
 USE_DATA_DIR = "`data_dir`, a TensorFlow Datasets folder that holds it"
 
 
+@contextmanager
+def only_errors():
+    """Hides the warnings of TensorFlow Datasets about a folder that it is going to fill."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@only_errors()
 def prepared(name, data_dir, download):
     """The builder of a data set that is prepared in `data_dir`, downloaded first if allowed.
 
