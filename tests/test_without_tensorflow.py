@@ -56,7 +56,7 @@ MISSING = """
 import kerasseg, numpy as np
 for use in (lambda: kerasseg.datasets.load("digits"),
             lambda: kerasseg.figures.label_overlay,
-            lambda: kerasseg.losses.outline_weights(np.eye(4, dtype=int)[None])):
+            lambda: kerasseg.inference.watershed_instances(np.eye(4) > 0)):
     try:
         use()
     except ModuleNotFoundError as error:
