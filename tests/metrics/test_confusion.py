@@ -464,7 +464,8 @@ def test_callbacks_in_auto_mode_take_more_for_better(metric, tmp_path):
 
 def test_numpy_integers_are_accepted_and_saved():
     metric = MeanIoU(np.int64(3), np.uint8(255), np.int32(-1))
-    json.dumps(metric.get_config())
+    config = json.loads(json.dumps(metric.get_config()))
+    assert (config["num_classes"], config["ignore_class"], config["axis"]) == (3, 255, -1)
 
 
 def test_a_configuration_written_before_probabilities_still_loads():
