@@ -111,6 +111,7 @@ def len_of(batch):
     return tf.shape(batch)[0]
 
 
+@functools.cache  # the messages of two strategies in one process would mix
 def mirrored():
     """The GPUs of this machine, or its logical CPU devices, under TensorFlow."""
     import tensorflow as tf
@@ -119,6 +120,7 @@ def mirrored():
     return Devices(strategy.num_replicas_in_sync, scope=strategy.scope)
 
 
+@functools.cache
 def data_parallel():
     """The devices of JAX, on this machine or on all that Keras's variables name."""
     import jax
@@ -150,9 +152,8 @@ def data_parallel():
 WAYS = {"mirrored": ("tensorflow", mirrored), "jax": ("jax", data_parallel)}
 
 
-@functools.cache  # the messages of two strategies in one process would mix
 def find_devices(way=None):
-    """The devices to train on; the same object for each call.
+    """The devices to train on: each way finds them once in a process.
 
     Args:
         way: "mirrored": all GPUs of this machine, under TensorFlow. "jax": all devices of this
