@@ -22,20 +22,8 @@ class PixelAccuracy(ConfusionMatrixMetric):
     0.75
     """
 
-    def __init__(
-        self,
-        num_classes,
-        ignore_class=255,
-        axis=-1,
-        name="pixel_accuracy",
-        dtype=None,
-        from_logits=True,
-        multi_label=False,
-    ):
-        super().__init__(num_classes, ignore_class, axis, name, dtype, from_logits, multi_label)
-
-    def _measure(self, pixels):
-        return pixel_accuracy(pixels)
+    _usual_name = "pixel_accuracy"
+    _measure = staticmethod(pixel_accuracy)
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -56,17 +44,5 @@ class MeanAccuracy(ConfusionMatrixMetric):
     0.8333
     """
 
-    def __init__(
-        self,
-        num_classes,
-        ignore_class=255,
-        axis=-1,
-        name="mean_accuracy",
-        dtype=None,
-        from_logits=True,
-        multi_label=False,
-    ):
-        super().__init__(num_classes, ignore_class, axis, name, dtype, from_logits, multi_label)
-
-    def _measure(self, pixels):
-        return class_accuracy(pixels)
+    _usual_name = "mean_accuracy"
+    _measure = staticmethod(class_accuracy)

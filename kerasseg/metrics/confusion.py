@@ -142,7 +142,7 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
         ignore_class: The void id, or `None`. If it is the id of a class, that class is left out of
             the mean, too.
         axis: Of the classes in the predictions: -1, or 1 for `channels_first`.
-        name, dtype: As in every Keras metric.
+        name, dtype: As in every Keras metric; the default name is that of the score, `mean_iou`.
         from_logits: Whether one channel, or each label, is a logit, or else a probability. Nothing
             depends on it where the largest of several channels wins.
         multi_label: Whether a pixel has a yes or no for each label.
@@ -163,6 +163,8 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
 
     extra_ids = 0  # that a subclass gives to pixels, behind those of the classes
     _direction = "up"  # what Keras's callbacks look for when their mode is "auto"
+    _usual_name = None
+    _measure = None  # a function of `Pixels` that returns the `Ratios` that the metric is made of
 
     def __init__(
         self,
@@ -174,7 +176,7 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
         from_logits=True,
         multi_label=False,
     ):
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name or self._usual_name, dtype=dtype)
         least = 1 if multi_label else 2
         if not isinstance(num_classes, Integral) or num_classes < least:
             raise ValueError(
@@ -245,10 +247,6 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
 
     def _maps_to_compare(self, truth, prediction, counted):
         return truth, prediction
-
-    def _measure(self, pixels):
-        """The `Ratios` that the metric is made of."""
-        raise NotImplementedError
 
     def _score(self):
         num_classes = None if self.multi_label else self.num_classes

@@ -25,20 +25,8 @@ class MeanIoU(ConfusionMatrixMetric):
     (0.5, [0.5, 0.5])
     """
 
-    def __init__(
-        self,
-        num_classes,
-        ignore_class=255,
-        axis=-1,
-        name="mean_iou",
-        dtype=None,
-        from_logits=True,
-        multi_label=False,
-    ):
-        super().__init__(num_classes, ignore_class, axis, name, dtype, from_logits, multi_label)
-
-    def _measure(self, pixels):
-        return iou(pixels)
+    _usual_name = "mean_iou"
+    _measure = staticmethod(iou)
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -58,17 +46,5 @@ class FrequencyWeightedIoU(ConfusionMatrixMetric):
     0.625
     """
 
-    def __init__(
-        self,
-        num_classes,
-        ignore_class=255,
-        axis=-1,
-        name="frequency_weighted_iou",
-        dtype=None,
-        from_logits=True,
-        multi_label=False,
-    ):
-        super().__init__(num_classes, ignore_class, axis, name, dtype, from_logits, multi_label)
-
-    def _measure(self, pixels):
-        return frequency_weighted_iou(pixels)
+    _usual_name = "frequency_weighted_iou"
+    _measure = staticmethod(frequency_weighted_iou)
