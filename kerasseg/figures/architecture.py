@@ -107,30 +107,18 @@ def add_rectangle(axes, left, bottom, width, height, kind):
 
 def draw_arrow(axes, points, kind):
     colour, dash = ARROWS[kind]
-    style = {"color": colour, "linewidth": 1.3, "joinstyle": "miter", "capstyle": "butt"}
-    axes.plot(*zip(*points[:-1], points[-1]), color=colour, linewidth=1.3, linestyle=dash)
-    head = FancyArrowPatch(
-        path=Path(points[-2:]), arrowstyle="-|>", mutation_scale=10, shrinkA=0, shrinkB=0, **style
-    )
-    head.set_linewidth(0)
-    axes.add_patch(head)
+    axes.plot(*zip(*points), color=colour, linewidth=1.3, linestyle=dash)
+    head = {"arrowstyle": "-|>", "mutation_scale": 10, "shrinkA": 0, "shrinkB": 0}
+    axes.add_patch(FancyArrowPatch(path=Path(points[-2:]), color=colour, linewidth=0, **head))
 
 
 def draw_words(axes, words):
     left, _, right, top = words.extent
     x = {"left": left, "center": (left + right) / 2, "right": right}[words.align]
+    style = {"ha": words.align, "va": "baseline", "fontsize": FONT_SIZE, "color": INK}
     for i, line in enumerate(words.text.split("\n")):
         weight = "bold" if i < words.bold else "normal"
-        axes.text(
-            x,
-            top - LINE * (i + 0.78),
-            line,
-            ha=words.align,
-            fontsize=FONT_SIZE,
-            color=INK,
-            weight=weight,
-            va="baseline",
-        )
+        axes.text(x, top - LINE * (i + 0.78), line, weight=weight, **style)
 
 
 def legend_of(drawing, width):

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kerasseg.figures.parts import axes_row, wrapped
+from kerasseg.figures.parts import wrapped
 from kerasseg.palette import CURVES
 
 
@@ -24,15 +24,14 @@ def learning_curves(history, names, titles=None, best=None, colours=CURVES):
     figure = Figure(figsize=(4.5 * len(names), 3.4), layout="constrained")
     epochs = np.asarray(history.epoch) + 1
     dot = "." if len(epochs) <= 60 else ""  # more would hide the line
-    for axes, name, title in zip(axes_row(figure, len(names)), names, titles or names):
+    (row,) = figure.subplots(1, len(names), squeeze=False)
+    for axes, name, title in zip(row, names, titles or names):
         axes.set_prop_cycle(color=colours)
-        shown = np.asarray(history.history[name], float)
+        shown, label = np.asarray(history.history[name], float), name
         if f"val_{name}" in history.history:
             axes.plot(epochs, shown, dot + "--", label="training")
-            shown = np.asarray(history.history[f"val_{name}"], float)
-            axes.plot(epochs, shown, dot + "-", label="held out")
-        else:
-            axes.plot(epochs, shown, dot + "-", label=name)
+            shown, label = np.asarray(history.history[f"val_{name}"], float), "held out"
+        axes.plot(epochs, shown, dot + "-", label=label)
         axes.set(xlabel="epoch", ylabel=title)
         finite = shown[np.isfinite(shown)]
         if name == "loss" and finite.max(initial=0) > 10 * finite.min(initial=np.inf) > 0:
@@ -55,7 +54,7 @@ def lines(x, curves, xlabel, ylabel, title, **axes_settings):
         **axes_settings: What `Axes.set` takes, such as `xscale="log"`.
     """
     figure = Figure(figsize=(6, 3.8), layout="constrained")
-    (axes,) = axes_row(figure, 1)
+    axes = figure.subplots()
     styles = zip(cycle(CURVES), cycle("os^Dv"), cycle(("-", "--", "-.", ":", "-")))
     for (name, y), (colour, marker, dash) in zip(curves.items(), styles):
         axes.plot(x, y, color=colour, marker=marker, linestyle=dash, label=name)
@@ -79,7 +78,7 @@ def bars_with_ranges(measured, ylabel, title):
     lying = len(groups) > 6
     size = (7, 1 + 0.5 * len(groups)) if lying else (4 + 1.1 * len(groups), 3.8)
     figure = Figure(figsize=size, layout="constrained")
-    (axes,) = axes_row(figure, 1)
+    axes = figure.subplots()
     bars, error = (axes.barh, "xerr") if lying else (axes.bar, "yerr")
     width = 0.8 / len(measured)
     for i, ((name, of_group), colour) in enumerate(zip(measured.items(), cycle(CURVES))):
@@ -89,12 +88,12 @@ def bars_with_ranges(measured, ylabel, title):
         reach = np.abs([[n.min() for n in numbers], [n.max() for n in numbers]] - means)
         ranges = {error: reach if reach.any() else None}
         bars(x, means, 0.9 * width, **ranges, label=name, color=colour, capsize=4 - 2 * lying)
+    along, across = "yx" if lying else "xy"
+    axes.set(**{f"{along}ticks": range(len(groups)), f"{along}ticklabels": groups})
+    axes.set(**{f"{across}label": ylabel}, title=title)
+    axes.grid(axis=across, alpha=0.3)
     if lying:
-        axes.set(yticks=range(len(groups)), yticklabels=groups, xlabel=ylabel, title=title)
         axes.invert_yaxis()
-    else:
-        axes.set(xticks=range(len(groups)), xticklabels=groups, ylabel=ylabel, title=title)
-    axes.grid(axis="x" if lying else "y", alpha=0.3)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
@@ -105,7 +104,7 @@ def per_class_bars(scores, shares, class_names, colours):
     names = [class_names[i] for i in order]
     painted = np.asarray(colours)[order] / 255
     figure = Figure(figsize=(9, 0.32 * len(names) + 1.2), layout="constrained")
-    left, right = axes_row(figure, 2)
+    left, right = figure.subplots(1, 2)
     left.barh(names, np.nan_to_num(np.asarray(scores)[order]), color=painted, edgecolor="0.3")
     left.set(xlim=(0, 1), xlabel="IoU")
     right.barh(names, 100 * np.asarray(shares)[order], color=painted, edgecolor="0.3")
@@ -118,7 +117,7 @@ def per_class_bars(scores, shares, class_names, colours):
 def scatter(points, labels, class_names, colours, title=""):
     """Points in the plane, one colour a class, each class's name at its median."""
     figure = Figure(figsize=(6, 6), layout="constrained")
-    (axes,) = axes_row(figure, 1)
+    axes = figure.subplots()
     size = float(np.clip(8000 / len(points), 4, 40))
     axes.scatter(*points.T, c=np.asarray(colours)[labels] / 255, s=size, alpha=0.7, linewidths=0)
     for class_id in np.unique(labels):

@@ -8,8 +8,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from kerasseg.figures.parts import axes_row
-
 HALO = [withStroke(linewidth=3, foreground="black")]  # so that white shows on every colour
 
 
@@ -36,7 +34,7 @@ def influence_map(share, field, unit=None):
     radius = distance.ravel()[order][np.searchsorted(within, 0.95 * within[-1])]
 
     figure = Figure(figsize=(6.4, 5.2), layout="constrained")
-    (axes,) = axes_row(figure, 1)
+    axes = figure.subplots()
     scale = PowerNorm(0.5, vmin=0, vmax=1)
     drawn = axes.imshow(share / share.max(), cmap="magma", norm=scale, interpolation="nearest")
     label = "influence, strongest pixel = 1 (square-root scale)"

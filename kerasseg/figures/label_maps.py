@@ -6,8 +6,6 @@ from matplotlib.patches import Patch
 
 from kerasseg.figures.parts import show, unit_range
 
-VOID_COLOUR = (0, 0, 0)
-
 
 def predictions(images, truths, predicted, class_names, colours, ignore_class=255):
     """Inputs, true label maps and predicted ones side by side, with a legend of the classes.
@@ -25,18 +23,10 @@ def predictions(images, truths, predicted, class_names, colours, ignore_class=25
     """
     images, truths, predicted = pairs(images, truths, predicted)
     void = truths == ignore_class
-    columns = {
-        "input": images,
-        "truth": tinted(truths, void, colours),
-        "prediction": tinted(predicted, void, colours),
-    }
-    count, (height, width) = len(images), images.shape[1:3]
-    figure = Figure(figsize=(9.5, 2.9 * count * height / width + 0.8), layout="constrained")
-    grid = figure.subplots(count, 3, squeeze=False)
-    for column, (title, pictures) in enumerate(columns.items()):
-        grid[0, column].set_title(title)
-        for axes, picture in zip(grid[:, column], pictures):
-            show(axes, picture)
+    tints = (tinted(labels, void, colours) for labels in (truths, predicted))
+    figure, grid = columns_of(2.9, images, *tints)
+    for axes, title in zip(grid[0], ("input", "truth", "prediction")):
+        axes.set_title(title)
     class_legend(figure, class_names, colours, "void (not scored)" if void.any() else None)
     return figure
 
@@ -59,13 +49,8 @@ def label_overlay(images, labels, class_names, colours, ignore_class=255, streng
     """
     images, labels = pairs(images, labels)
     void = labels == ignore_class
-    tints = tinted(labels, void, colours)
-    overlays = (1 - strength) * images + strength * tints
-    count, (height, width) = len(images), labels.shape[1:]
-    figure = Figure(figsize=(9.5, 4.6 * count * height / width + 0.9), layout="constrained")
-    for row, pictures in zip(figure.subplots(count, 2, squeeze=False), zip(images, overlays)):
-        for axes, picture in zip(row, pictures):
-            show(axes, picture)
+    overlays = (1 - strength) * images + strength * tinted(labels, void, colours)
+    figure, _ = columns_of(4.6, images, overlays)
     ids, counts = np.unique(labels[~void], return_counts=True)
     if len(ids) and ids[-1] >= len(class_names):
         raise ValueError(
@@ -81,7 +66,7 @@ def label_overlay(images, labels, class_names, colours, ignore_class=255, streng
 def paint(labels, colours):
     """Label maps as colours in [0, 1]; ids outside the classes, void among them, are black."""
     labels = np.asarray(labels)
-    palette = np.full((256, 3), VOID_COLOUR, "uint8")
+    palette = np.zeros((256, 3), "uint8")
     palette[: len(colours)] = colours
     return palette[np.where((labels >= 0) & (labels < 255), labels, 255)] / 255
 
@@ -119,17 +104,12 @@ def tinted(labels, void, colours):
     labels), which shows the mean of the colours of the labels that apply, and black if none does.
     """
     if labels.ndim == 4:
-        return tinted_labels(labels, void, colours)
-    rows, columns = np.indices(labels.shape[1:])
+        void, tint = void.any(axis=-1), mean_colour(labels == 1, colours, 0.0)
+    else:
+        tint = paint(labels, colours)
+    rows, columns = np.indices(labels.shape[1:3])
     stripes = np.where((rows + columns) // 4 % 2, 0.8, 0.1)[..., None]
-    return np.where(void[..., None], stripes, paint(labels, colours))
-
-
-def tinted_labels(labels, void, colours):
-    """`tinted` of multi-label maps; stripes where a label is void."""
-    stripes = tinted(np.zeros(labels.shape[:-1], int), np.ones(labels.shape[:-1], bool), colours)
-    tint = mean_colour(labels == 1, colours, 0.0)
-    return np.where(void.any(axis=-1)[..., None], stripes, tint)
+    return np.where(void[..., None], stripes, tint)
 
 
 def mean_colour(masks, colours, otherwise):
@@ -137,6 +117,16 @@ def mean_colour(masks, colours, otherwise):
     count = masks.sum(axis=-1, keepdims=True, dtype="float32")
     tint = masks.astype("float32") @ (np.asarray(colours, "float32") / 255)
     return np.where(count > 0, tint / np.maximum(count, 1), otherwise)
+
+
+def columns_of(inches, *columns):
+    """A figure with batches of images as its columns, and its axes (images, columns)."""
+    count, height, width, _ = columns[0].shape
+    figure = Figure(figsize=(9.5, inches * count * height / width + 0.9), layout="constrained")
+    grid = figure.subplots(count, len(columns), squeeze=False)
+    for axes, picture in zip(grid.ravel(), (image for row in zip(*columns) for image in row)):
+        show(axes, picture)
+    return figure, grid
 
 
 def class_legend(figure, names, colours, void=None):

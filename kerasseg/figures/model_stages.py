@@ -2,13 +2,15 @@
 
 import math
 import re
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 
 import keras
 from keras import layers
 
 from kerasseg import layers as our_layers
 from kerasseg.anatomy.graphs import data_format_of, graph_of, unfold
+from kerasseg.layers.arguments import spatial_axes
 
 JOINS = (layers.Concatenate, layers.Add, layers.Average, layers.Maximum, layers.Multiply)
 POOLINGS = (
@@ -32,6 +34,7 @@ UPSAMPLINGS = (
     our_layers.AverageUnpooling2D,
     our_layers.BilinearUpsampling2D,
 )
+PYRAMIDS = (our_layers.PyramidPooling, our_layers.AtrousSpatialPyramidPooling)
 # What a layer's name says beyond its stage: `encoder3_conv2`, `conv4_block6_out`.
 DETAIL = re.compile(
     r"_(?:(?:conv|deconv|block|layer|concat)\d+|unpool|pool|up|sum|new|down|enlarge|concat)(?:_.*)?$"
@@ -87,7 +90,6 @@ class Stage:
 
     name: str
     maps: list
-    numbers: list
     sources: dict = field(default_factory=dict)
 
     @property
@@ -106,37 +108,24 @@ def stages_of(model, input_size=(256, 256)):
         model: A functional or Sequential `keras.Model`.
         input_size: `(height, width)` for what the model's inputs leave open.
     """
-    maps, outputs = read_maps(model, input_size)
-    maps = without_blocks(maps)
-    maps = without_hidden_maps(maps, outputs)
-    return in_stages(maps)
-
-
-def read_maps(model, input_size):
-    """`(maps, outputs)`: a `Map` for each layer that makes one, and the numbers of the outputs."""
-    inputs, channels_first = sized_inputs(model, input_size)
+    inputs, data_format = sized_inputs(model, input_size)
     calls, outputs = unfold(model, inputs)
-    reader = MapReader(channels_first)
-    for tensor, layer in zip(inputs, graph_of(model).inputs):
-        reader.maps[len(reader.maps)] = Map(
-            layer.name.split(":")[0], "input", reader.shape_of(tensor)
-        )
-        reader.known[id(tensor)] = len(reader.maps) - 1
-    reader.count_readers(calls, outputs)
+    reader = MapReader(calls, outputs, data_format)
+    for tensor in inputs:
+        reader.add(Map(tensor.name, "input", reader.shape_of(tensor)), [tensor])
     for call in calls:
         reader.read(call)
-    return reader.maps, [reader.known[id(x)] for x in outputs]
+    maps = without_blocks(reader.maps)
+    return in_stages(without_hidden_maps(maps, [reader.known[id(x)] for x in outputs]))
 
 
 def sized_inputs(model, input_size):
     graph = graph_of(model)
-    first, _ = unfold(model, graph.inputs)
-    channels_first = data_format_of(first) == "channels_first"
+    data_format = data_format_of(unfold(model, graph.inputs)[0])
     inputs = []
     for tensor in graph.inputs:
         shape = [1, *tensor.shape[1:]]
-        axes = (2, 3) if channels_first else (1, 2)
-        for axis, size in zip(axes, input_size):
+        for axis, size in zip(spatial_axes(data_format), input_size):
             if len(shape) == 4 and shape[axis] is None:
                 shape[axis] = size
         if None in shape:
@@ -145,19 +134,17 @@ def sized_inputs(model, input_size):
                 f"Received: model.input_shape={model.input_shape}"
             )
         inputs.append(keras.KerasTensor(tuple(shape), tensor.dtype, name=tensor.name))
-    return inputs, channels_first
+    return inputs, data_format
 
 
 class MapReader:
     """Turns calls into `Map`s; what only changes numbers belongs to the map in front of it."""
 
-    def __init__(self, channels_first):
-        self.channels_first = channels_first
-        self.maps, self.known, self.masks, self.readers = {}, {}, set(), {}
-
-    def count_readers(self, calls, outputs):
-        for tensor in [x for call in calls for x in call.inputs] + outputs:
-            self.readers[id(tensor)] = self.readers.get(id(tensor), 0) + 1
+    def __init__(self, calls, outputs, data_format):
+        self.channels_first = data_format == "channels_first"
+        self.maps, self.known, self.masks = {}, {}, set()
+        self.readers = Counter(id(x) for call in calls for x in call.inputs)
+        self.readers.update(map(id, outputs))
 
     def shape_of(self, tensor):
         shape = tuple(tensor.shape[1:])
@@ -166,18 +153,18 @@ class MapReader:
     def read(self, call):
         operation, (output, *rest) = call.operation, call.outputs
         inputs = data_of(call)
-        before, shape = self.maps[self.known[id(inputs[0])]], self.shape_of(output)
-        if type(operation) in BRANCHES:
-            self.known[id(output)] = self.add_branches(operation, self.known[id(inputs[0])], shape)
+        first = self.known[id(inputs[0])]
+        before, shape = self.maps[first], self.shape_of(output)
+        if isinstance(operation, PYRAMIDS):
+            self.known[id(output)] = self.add_branches(operation, first, shape)
             return
         if is_absorbed(operation, before.shape, shape, len(inputs)):
-            self.known[id(output)] = self.known[id(inputs[0])]
-            if self.readers.get(id(inputs[0])) == 1 and len(shape) == 3:
+            self.known[id(output)] = first
+            if self.readers[id(inputs[0])] == 1 and len(shape) == 3:
                 before.shape = shape
             return
         kind = kind_of(operation, self.shape_of(inputs[0]), shape)
-        name = own_name(operation)
-        made = Map(name, kind, shape, self.level_behind(call, before, shape))
+        made = Map(own_name(operation), kind, shape, level_behind(operation, before, shape))
         arrow = {"pool": "pool", "up": "up", "unpool": "up"}.get(kind, "forward")
         arrow = "pool" if made.level > before.level else arrow
         for x in inputs:
@@ -187,7 +174,7 @@ class MapReader:
         made.rates = rates_of(operation)
         if made.kind == "concat":
             made.parts = tuple(self.shape_of(x)[-1] for x in inputs)
-        self.add(made, (output, *rest))
+        self.add(made, call.outputs)
         self.masks.update(map(id, rest))
 
     def add(self, made, outputs=()):
@@ -199,37 +186,37 @@ class MapReader:
     def add_branches(self, layer, source, shape):
         """The maps inside a pyramid; returns the number of its last."""
         before = self.maps[source]
-        branches, with_input, projection = BRANCHES[type(layer)](layer, before.shape)
-        numbers = [source] if with_input else []
-        for name, size, channels, rate in branches:
-            rates = (rate,) if rate > 1 else ()
+        is_atrous = isinstance(layer, our_layers.AtrousSpatialPyramidPooling)
+        if is_atrous:
+            branches = [("1×1", before.size, ())]
+            branches += [(f"rate {n}", before.size, (n,) * (n > 1)) for n in layer.rates]
+            branches += [("image mean", (1, 1), ())] * layer.image_pooling
+        else:
+            branches = [(f"{n}×{n}", (n, n), ()) for n in layer.bins]
+        numbers = [] if is_atrous else [source]
+        for name, size, rates in branches:
             kind = "dilated" if rates else "conv"
-            made = Map(name, kind, (*size, channels), before.level)
-            made.sources, made.rates = {source: "forward"}, rates
+            made = Map(name, kind, (*size, layer.filters), before.level, {source: "forward"}, rates)
             numbers.append(self.add(made))
         parts = tuple(self.maps[n].shape[-1] for n in numbers)
         joined = Map(layer.name, "concat", (*shape[:2], sum(parts)), before.level, parts=parts)
         joined.sources = dict.fromkeys(numbers, "forward")
         number = self.add(joined)
-        if projection:
-            last = Map(layer.name, "conv", shape, before.level, {number: "forward"})
-            number = self.add(last)
+        if is_atrous:  # a convolution follows the concatenation
+            number = self.add(Map(layer.name, "conv", shape, before.level, {number: "forward"}))
         return number
 
-    def level_behind(self, call, before, shape):
-        """Strides count, and where there are none, sizes: a 7x7 window is not a halving."""
-        operation = call.operation
-        ratio = 1.0
-        if len(before.shape) == len(shape) == 3:
-            if isinstance(operation, (*JOINS, *PADDINGS)):
-                return before.level
-            ratio = before.shape[0] / shape[0]
-            strides = getattr(operation, "strides", None)
-            if isinstance(operation, layers.Conv2DTranspose):
-                ratio = 1 / first_of(strides)
-            elif strides is not None and not isinstance(operation, our_layers.MaxUnpooling2D):
-                ratio = first_of(strides)
-        return before.level + round(math.log2(ratio))
+
+def level_behind(operation, before, shape):
+    """Strides count, and where there are none, sizes: a 7x7 window is not a halving."""
+    if len(before.shape) != 3 or len(shape) != 3 or isinstance(operation, (*JOINS, *PADDINGS)):
+        return before.level
+    ratio = before.shape[0] / shape[0]
+    if isinstance(operation, layers.Conv2DTranspose):
+        ratio = 1 / first_of(operation.strides)
+    elif hasattr(operation, "strides") and not isinstance(operation, our_layers.MaxUnpooling2D):
+        ratio = first_of(operation.strides)
+    return before.level + round(math.log2(ratio))
 
 
 def own_name(layer):
@@ -288,27 +275,6 @@ def rates_of(operation):
     return (rate,) if isinstance(operation, CONVOLUTIONS) and rate > 1 else ()
 
 
-def pyramid_pooling_branches(layer, shape):
-    branches = [(f"{n}×{n}", (n, n), layer.filters, 1) for n in layer.bins]
-    return branches, True, False
-
-
-def atrous_pyramid_branches(layer, shape):
-    branches = [("1×1", shape[:2], layer.filters, 1)]
-    branches += [(f"rate {rate}", shape[:2], layer.filters, rate) for rate in layer.rates]
-    if layer.image_pooling:
-        branches.append(("image mean", (1, 1), layer.filters, 1))
-    return branches, False, True
-
-
-# {layer: a function that gives its branches (name, size, channels, rate), whether its input is one
-# more of them, and whether a convolution follows their concatenation}
-BRANCHES = {
-    our_layers.PyramidPooling: pyramid_pooling_branches,
-    our_layers.AtrousSpatialPyramidPooling: atrous_pyramid_branches,
-}
-
-
 def without_blocks(maps):
     """Residual and dense blocks of one stage become one map each stage."""
     inside = {}
@@ -320,7 +286,8 @@ def without_blocks(maps):
         entry = maps[numbers[0]]
         rest = numbers[1:] if entry.kind in ("concat", "sum", "up", "unpool") else numbers
         while rest and maps[rest[0]].kind in ("concat", "sum", "up") and rest[0] != numbers[0]:
-            if any(n in maps[rest[0]].sources for n in inside_before(numbers, rest[0], maps)):
+            convolved = (n for n in maps[rest[0]].sources if n in numbers)
+            if any(maps[n].kind in ("conv", "dilated") for n in convolved):
                 break
             rest = rest[1:]
         if not any(maps[n].kind in ("concat", "sum") for n in rest):
@@ -334,11 +301,6 @@ def without_blocks(maps):
     return merged(maps, stands_for)
 
 
-def inside_before(numbers, number, maps):
-    """The convolutions of a stage in front of a map."""
-    return [n for n in numbers if n < number and maps[n].kind in ("conv", "dilated")]
-
-
 def content_of(names):
     found = [re.search(r"_(block|layer)(\d+)", name) for name in names]
     parts = {match.group(0) for match in found if match}
@@ -348,18 +310,13 @@ def content_of(names):
 
 def merged(maps, stands_for):
     """Maps with their sources renamed; arrows between maps that became one are gone."""
-    result = {}
-    for number in sorted(set(stands_for.values())):
-        result[number] = maps[number]
-    sources = {number: {} for number in result}
+    sources = {number: {} for number in sorted(set(stands_for.values()))}
     for number, made in maps.items():
         target = stands_for[number]
         for source, kind in made.sources.items():
             if stands_for[source] != target:
                 sources[target].setdefault(stands_for[source], kind)
-    for number, made in result.items():
-        made.sources = sources[number]
-    return result
+    return {number: replace(maps[number], sources=given) for number, given in sources.items()}
 
 
 def readers_of(maps):
@@ -393,15 +350,11 @@ def without_hidden_maps(maps, outputs):
     for number in hidden:
         ((source, kind),) = maps[number].sources.items()
         for reader in readers[number]:
-            arrow = maps[reader].sources
-            is_mask = arrow[number] == "mask"
-            renamed = {
-                (source if n == number else n): (
-                    ("mask" if is_mask else kind if k == "forward" else k) if n == number else k
-                )
-                for n, k in arrow.items()
+            arrows = maps[reader].sources.copy()
+            arrows[number] = kind if arrows[number] == "forward" else arrows[number]
+            maps[reader].sources = {
+                source if n == number else n: arrow for n, arrow in arrows.items()
             }
-            maps[reader].sources = renamed
             readers[source] = [r for r in readers[source] if r != number] + [reader]
         del maps[number]
     return maps
@@ -418,10 +371,10 @@ def in_stages(maps):
         is_next = stage and stage.name == made.stage and readers[source] == [number]
         if is_next and (made.level == stage.level or made.kind == "pool"):
             stage.maps.append(made)
-            stage.numbers.append(number)
+            place[number] = place[source]
         else:
-            stages.append(Stage(made.stage, [made], [number]))
-        place[number] = next(i for i, stage in enumerate(stages) if number in stage.numbers)
+            place[number] = len(stages)
+            stages.append(Stage(made.stage, [made]))
     for stage in stages:
         stage.sources = {place[n]: kind for n, kind in stage.maps[0].sources.items()}
     return stages

@@ -96,21 +96,20 @@ def number_grids(
     drawn = [grid_of(name, array) for name, array in grids.items()]
     check(drawn, arrows, windows, marks, shades)
     arrows = list(arrows) or [None] * (len(drawn) - 1)
-    rows = in_rows(drawn, arrows, columns)
-    width, height, placed_arrows = place(rows, title)
-    figure = LineArt(figsize=(width, height))
+    width, height, placed_arrows = place(in_rows(drawn, arrows, columns))
+    title = textwrap.wrap(title, int(width / LETTER))
+    above = LINE * len(title) + MARGIN if title else 0
+    figure = LineArt(figsize=(width, height + above))
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, width), ylim=(-height, 0))
+    axes.set(xlim=(0, width), ylim=(-height, above))
     axes.axis("off")
     for grid in drawn:
         fills = fills_of(grid, windows, marks, colours, grid.title in shades)
         draw_grid(axes, grid, fills, windows.get(grid.title, ()))
     for (left, right, y), words in placed_arrows:
         draw_arrow(axes, left, right, y, words)
-    if title:
-        style = {"ha": "center", "va": "top", "weight": "bold", "color": INK}
-        words = textwrap.fill(title, int(width / LETTER))
-        axes.text(width / 2, -MARGIN, words, fontsize=TITLE_SIZE, **style)
+    style = {"ha": "center", "va": "top", "weight": "bold", "color": INK}
+    axes.text(width / 2, above - MARGIN, "\n".join(title), fontsize=TITLE_SIZE, **style)
     return figure
 
 
@@ -129,13 +128,13 @@ def grid_of(name, array):
 
 def written(value):
     """A number in at most two decimals; nothing for what is not there."""
-    if value is None or (isinstance(value, (float, np.floating)) and np.isnan(value)):
-        return ""
     if isinstance(value, (float, np.floating)):
-        text = f"{value:.2f}".rstrip("0").rstrip(".")
+        text = f"{value:.2f}".rstrip("0").rstrip(".").replace("nan", "")
         text = "0" if text == "-0" else text
+    elif isinstance(value, (bool, np.bool_)):
+        text = str(int(value))
     else:
-        text = str(int(value)) if isinstance(value, (bool, np.bool_)) else str(value)
+        text = "" if value is None else str(value)
     return re.sub(r"^-(?=\d)", "−", text)
 
 
@@ -146,11 +145,7 @@ def check(grids, arrows, windows, marks, shades):
             f"`None` for no arrow. Received: arrows={list(arrows)}"
         )
     by_title = {grid.title: grid for grid in grids}
-    for name, given in {
-        "windows": windows,
-        "marks": marks,
-        "shades": dict.fromkeys(shades),
-    }.items():
+    for name, given in (("windows", windows), ("marks", marks), ("shades", shades)):
         unknown = [title for title in given if title not in by_title]
         if unknown:
             raise ValueError(
@@ -183,13 +178,13 @@ def cells_of(group):
 
 
 def is_sign(words):
-    return words is not None and bool(re.fullmatch(r"[^\w\s]{1,2}", words))
+    return re.fullmatch(r"[^\w\s]{1,2}", words)
 
 
-def gap_of(words):
-    """Inches between two grids with these words on their arrow."""
+def gap_of(words, is_first):
+    """Inches in front of a grid with these words on the arrow to it."""
     if words is None:
-        return 0.3
+        return 0.0 if is_first else 0.3
     if is_sign(words):
         return 0.4
     longest = max((len(line) for line in arrow_lines(words)), default=0)
@@ -204,22 +199,19 @@ def in_rows(grids, arrows, columns):
     """Rows of `(grid, words on the arrow to it)` that are no wider than a page."""
     rows, used = [[]], 0.0
     for grid, words in zip(grids, [None, *arrows]):
-        needed = grid.column + (gap_of(words) if rows[-1] else 0)
+        needed = grid.column + gap_of(words, is_first=not rows[-1])
         is_full = len(rows[-1]) == columns or used + needed > WIDEST - 2 * MARGIN
         if rows[-1] and is_full:
             rows.append([])
-            used, needed = 0.0, grid.column + (0 if words is None else gap_of(words))
+            used, needed = 0.0, grid.column + gap_of(words, is_first=True)
         rows[-1].append((grid, words))
         used += needed
     return rows
 
 
-def place(rows, title):
+def place(rows):
     """Puts the grids where they go; returns the figure's width, height and its arrows."""
-    width = max(row_width(row) for row in rows) + 2 * MARGIN
-    lines = textwrap.wrap(title, int(width / LETTER)) if title else []
-    y = -MARGIN - (LINE * len(lines) + MARGIN if lines else 0)
-    arrows = []
+    width, y, arrows = 0.0, -MARGIN, []
     for row in rows:
         tall = max(grid.height for grid, _ in row)
         words_above = max(len(grid.lines) for grid, _ in row) * LINE
@@ -227,19 +219,14 @@ def place(rows, title):
         middle = y - max(words_above + tall / 2, arrow_words)
         x = MARGIN
         for i, (grid, words) in enumerate(row):
-            gap = gap_of(words) if i or words is not None else 0.0
+            gap = gap_of(words, is_first=i == 0)
             if words is not None:
                 arrows.append(((x + GAP / 2, x + gap - GAP / 2, middle), words))
             grid.left = x + gap + (grid.column - grid.width) / 2
             grid.top = middle + grid.height / 2
             x += gap + grid.column
-        y = middle - tall / 2 - 2 * MARGIN
-    return width, -y - MARGIN, arrows
-
-
-def row_width(row):
-    gaps = [gap_of(words) for i, (_, words) in enumerate(row) if i or words is not None]
-    return sum(grid.column for grid, _ in row) + sum(gaps)
+        width, y = max(width, x), middle - tall / 2 - 2 * MARGIN
+    return width + MARGIN, -y - MARGIN, arrows
 
 
 def fills_of(grid, windows, marks, colours, is_shaded):

@@ -1,12 +1,8 @@
-"""What several figures share: titles, axes, images."""
+"""What several figures share: titles and images."""
 
 import textwrap
 
 import numpy as np
-
-
-def axes_row(figure, count):
-    return figure.subplots(1, count, squeeze=False)[0]
 
 
 def wrapped(title, inches):
