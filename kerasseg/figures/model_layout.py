@@ -115,21 +115,20 @@ class Links:
             for source in stage.sources
             if len(stage.sources) > 1
             and number not in self.fork_of
-            and not self.is_up(number, source)
+            and stage.sources[source] != "up"
         }
-
-    def is_up(self, number, source):
-        return self.stages[number].sources[source] == "up"
 
     def find_branches(self, join):
         chains, forks = [], set()
         for source in self.stages[join].sources:
             chain, reader = [], join
-            while self.readers[source] == [reader] and len(self.stages[source].sources) == 1:
-                if self.stages[source].level != self.stages[join].level:
-                    break
+            while (
+                self.readers[source] == [reader]
+                and len(self.stages[source].sources) == 1
+                and self.stages[source].level == self.stages[join].level
+            ):
                 chain.insert(0, source)
-                (reader, source) = source, next(iter(self.stages[source].sources))
+                reader, (source,) = source, self.stages[source].sources
             chains.append(chain)
             forks.add(source)
         if len(forks) == 1:
@@ -143,18 +142,15 @@ class Links:
         depth = []
         for stage in self.stages:
             depth.append(1 + max((depth[source] for source in stage.sources), default=0))
-        main = depth.index(max(depth))
-        wanted, to_do = set(), [main]
-        while to_do:
-            number = to_do.pop()
-            if number not in wanted:
-                wanted.add(number)
-                to_do += self.stages[number].sources
+        wanted = {depth.index(max(depth))}
+        for number in reversed(range(len(self.stages))):
+            if number in wanted:
+                wanted.update(self.stages[number].sources)
         below = 1 + max(self.branch)
-        for number in sorted(set(range(len(self.stages))) - wanted):
-            source = next(iter(self.stages[number].sources))
-            self.branch[number] = below
-            self.level[number] = self.level[source]
+        for number, stage in enumerate(self.stages):
+            if number not in wanted:
+                self.branch[number] = below
+                self.level[number] = self.level[next(iter(stage.sources))]
 
     def row(self, number):
         return self.level[number], self.branch[number]
@@ -180,6 +176,9 @@ class Layout:
     def width(self, number):
         boxes = self.boxes[number]
         return sum(box.width for box in boxes) + BOX_GAP * (len(boxes) - 1)
+
+    def height(self, number):
+        return max(box.height for box in self.boxes[number])
 
     def place(self, number, left, y):
         for box in self.boxes[number]:
@@ -226,6 +225,15 @@ class Layout:
     def is_branch_start(self, number):
         return any(number == chain[0] for chain in self.chain_of(number) or () if chain)
 
+    def is_sideways(self, number):
+        """Whether its arrows come over a bus, from where branches part or to where they join."""
+        return number in self.links.fork_of or self.is_branch_start(number)
+
+    def connect_all(self):
+        for number, stage in enumerate(self.stages):
+            for source, kind in stage.sources.items():
+                self.connect(source, number, kind)
+
     def arrow(self, points, kind):
         self.drawing.arrows.append(Arrow(points, kind))
 
@@ -246,9 +254,7 @@ class Stairs(Layout):
         for number in numbers:
             self.place_across(number)
         self.place_down()
-        for number, stage in enumerate(self.stages):
-            for source, kind in stage.sources.items():
-                self.connect(source, number, kind)
+        self.connect_all()
         for start, end in self.stretched:
             self.arrow([(start.extent[2], start.y), (end.extent[0], end.y)], "forward")
         self.label_rows()
@@ -256,7 +262,7 @@ class Stairs(Layout):
 
     def vertical_sources(self, number):
         """Those in other rows, but for branches, whose arrows leave a fork sideways."""
-        if number in self.links.fork_of or self.is_branch_start(number):
+        if self.is_sideways(number):
             return []
         row = self.links.row(number)
         return [s for s in self.stages[number].sources if self.links.row(s) != row]
@@ -342,8 +348,7 @@ class Stairs(Layout):
         is_last = self.members[row][-1] == number and row == self.rows[-1]
         if is_last and len(self.boxes[number]) > 1:
             self.last(number).x += distance
-            start, end = self.boxes[number][-2:]
-            self.stretched.append((start, end))
+            self.stretched.append(self.boxes[number][-2:])
             self.words[number].x += distance / 2
 
     def stage_right(self, number):
@@ -352,46 +357,38 @@ class Stairs(Layout):
     def place_down(self):
         top = 0.0
         for row in self.rows:
-            members = self.members[row]
-            tallest = max(box.height for n in members for box in self.boxes[n])
-            above, below = 0.0, 0.0
-            for n in members:
-                height = size_of(self.words[n].text)[1] + 0.03
-                tall = max(box.height for box in self.boxes[n])
+            above = below = max(self.height(n) for n in self.members[row]) / 2
+            for n in self.members[row]:
+                reach = self.height(n) / 2 + 0.03
+                words = size_of(self.words[n].text)[1]
                 if all(self.arrows_on_top(n)):
-                    below = max(below, height + tall / 2 - tallest / 2)
+                    below = max(below, reach + words)
+                    self.words[n].y = -reach - words
                 else:
-                    above = max(above, height + tall / 2 - tallest / 2)
-            y = top - above - tallest / 2
-            for n in members:
-                self.place_row(n, y)
-            top = y - tallest / 2 - below - ROW_GAP
-
-    def place_row(self, number, y):
-        tall = max(box.height for box in self.boxes[number])
-        for box in self.boxes[number]:
-            box.y = y
-        words = self.words[number]
-        is_below = all(self.arrows_on_top(number))
-        height = size_of(words.text)[1]
-        words.y = y - tall / 2 - 0.03 - height if is_below else y + tall / 2 + 0.03
-        self.drawing.words.append(words)
+                    above = max(above, reach + words)
+                    self.words[n].y = reach
+            for n in self.members[row]:
+                self.words[n].y += top - above
+                for box in self.boxes[n]:
+                    box.y = top - above
+                self.drawing.words.append(self.words[n])
+            top -= above + below + ROW_GAP
 
     def connect(self, source, number, kind):
         start, end = self.last(source), self.first(number)
         kind = "skip" if (source, number) in self.links.skips and kind == "forward" else kind
-        _, bottom, _, top = start.extent
-        below, above = end.extent[1], end.extent[3]
-        right, left = start.extent[2], end.extent[0]
+        _, bottom, right, top = start.extent
+        left, below, _, above = end.extent
+        is_straight = abs(start.x - end.x) < 1e-6
         if start.y == end.y:
             kinds = kind.split()
             for i, one in enumerate(kinds):
                 y = start.y + start.height / 3 * (i - (len(kinds) - 1) / 2)
                 self.arrow([(right, y), (left, y)], one)
-        elif number in self.links.fork_of or self.is_branch_start(number):
+        elif self.is_sideways(number):
             bus = left - BUS if number in self.links.fork_of else self.stage_right(source) + BUS
             self.arrow([(right, start.y), (bus, start.y), (bus, end.y), (left, end.y)], kind)
-        elif abs(start.x - end.x) < 1e-6:
+        elif is_straight:
             down = start.y > end.y
             self.arrow([(end.x, bottom if down else top), (end.x, above if down else below)], kind)
         else:
@@ -399,48 +396,43 @@ class Stairs(Layout):
             self.arrow([(right, start.y), (end.x, start.y), (end.x, side)], kind)
         factor = 2 ** (start.map.level - end.map.level)
         if kind == "up" and factor > 2:
-            is_straight = abs(start.x - end.x) < 1e-6
             beside = max(right, self.words[source].extent[2])
             x, y = (start.x, top) if is_straight else (beside, start.y)
             self.drawing.words.append(Words(f"×{factor}", x + PAD, y + 0.04, "left"))
 
     def label_rows(self):
-        for row in self.rows:
-            number = self.members[row][0]
+        for number in (self.members[row][0] for row in self.rows):
             if self.links.branch[number] == 0:
-                box = self.first(number)
-                first, last = self.stages[number].maps[0].size, self.stages[number].size
+                box, stage = self.first(number), self.stages[number]
+                first, last = stage.maps[0].size, stage.size
                 text = sides(last)
-                if self.stages[number].maps[-1].kind == "pool" and first != last:
+                if stage.maps[-1].kind == "pool" and first != last:
                     text = f"{sides(first)}\n→ {text}"
-                words = Words(text, box.extent[0] - PAD, 0.0, "right")
-                words.y = box.y - size_of(text)[1] / 2
-                self.drawing.words.append(words)
+                y = box.y - size_of(text)[1] / 2
+                self.drawing.words.append(Words(text, box.extent[0] - PAD, y, "right"))
 
 
 class Hourglass(Layout):
     """All stages on one line, their sizes below them; branches above each other."""
 
     def draw(self):
-        numbers = range(len(self.stages))
         self.columns = []  # (left, right) of each stage, words included
-        for n in numbers:
-            self.place_stage(n)
-        for number, stage in enumerate(self.stages):
-            for source, kind in stage.sources.items():
-                self.connect(source, number, kind)
+        for number in range(len(self.stages)):
+            self.place_stage(number)
+        self.connect_all()
         return self.drawing
 
     def place_stage(self, number):
-        above, below = self.title(number), self.below(number)
+        size, above = self.stages[number].size, self.title(number)
+        sizes = [sides(size)] if size else []
+        below = "\n".join([self.channels(number), *self.notes(number), *sizes])
         bold = 1 + above.count("\n")
-        words = max(size_of(above, bold)[0], size_of(below)[0])
-        width = self.width(number)
-        left = self.column_left(number, max(words, width))
-        middle, y = left + max(words, width) / 2, self.height_of(number)
-        self.place(number, middle - width / 2, y)
-        self.columns.append((left, left + max(words, width)))
-        tall = max(box.height for box in self.boxes[number]) / 2 + 0.03
+        width = max(size_of(above, bold)[0], size_of(below)[0], self.width(number))
+        left = self.column_left(number, width)
+        middle, y = left + width / 2, self.height_of(number)
+        self.place(number, middle - self.width(number) / 2, y)
+        self.columns.append((left, left + width))
+        tall = self.height(number) / 2 + 0.03
         self.drawing.words += [
             Words(above, middle, y + tall, bold=bold),
             Words(below, middle, y - tall - size_of(below)[1]),
@@ -452,19 +444,13 @@ class Hourglass(Layout):
         if not sources:
             return 0.0
         before = max(self.columns[source][1] for source in sources)
-        chains = self.chain_of(number)
-        if number in self.links.fork_of or self.is_branch_start(number):
+        if self.is_sideways(number):
             return before + 2 * BUS
-        if chains is None:
+        if self.chain_of(number) is None:
             source = self.last(max(sources))
             narrow = (width - self.width(number)) / 2
             return max(before + 1.5 * PAD, source.extent[2] + GAP - narrow)
         return before + GAP
-
-    def below(self, number):
-        size = self.stages[number].size
-        sizes = [sides(size)] if size else []
-        return "\n".join([self.channels(number), *self.notes(number), *sizes])
 
     def height_of(self, number):
         chains = self.chain_of(number)
