@@ -58,13 +58,11 @@ def read_classes(path):
         if not line.strip():
             raise ValueError(f"{path}, line {number} is empty: expected a class name.")
         name, before, numbers = parted(line)
-        colour = None
+        colour, inside = None, numbers
         if len(numbers) >= 3:
             colour, inside = numbers[-3:], numbers[:-3]
         elif len(before) == 3:
-            colour, before, inside = before, [], numbers
-        else:
-            inside = numbers
+            colour, before = before, []
         if before:
             raise ids_beside(f"{path}, line {number}", line)
         behind.append((name, numbers))
@@ -162,17 +160,10 @@ def checked(where, rows):
     if all(colour is None for colour in colours):
         return {"class_names": names, "colours": None}
     for name, colour in zip(names, colours):
-        if not is_colour(colour):
+        parts = colour or ()
+        if len(parts) != 3 or not all(is_integer(n) and 0 <= n <= 255 for n in parts):
             raise ValueError(
                 f"{where}: expected a colour of three whole numbers, 0 to 255, for every class. "
                 f"Received: {name!r}: {colour}"
             )
     return {"class_names": names, "colours": tuple(tuple(map(int, c)) for c in colours)}
-
-
-def is_colour(colour):
-    return (
-        colour is not None
-        and len(colour) == 3
-        and all(is_integer(part) and 0 <= part <= 255 for part in colour)
-    )

@@ -240,8 +240,9 @@ def pixels_of(picture, path):
         grey = (np.asarray(picture) // 257).astype("uint8")
         return np.repeat(grey[..., None], 3, axis=-1)
     if picture.mode in ("I", "F", "LAB"):
-        low, high = (None, None) if picture.mode == "LAB" else picture.getextrema()
-        values = "" if low is None else f" of values from {low:.4g} to {high:.4g}"
+        values = ""
+        if picture.mode != "LAB":
+            values = " of values from {:.4g} to {:.4g}".format(*picture.getextrema())
         raise unreadable(path, f"mode={picture.mode}{values} is not supported", EIGHT_BITS)
     return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 

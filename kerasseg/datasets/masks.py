@@ -94,23 +94,20 @@ class Masks:
         outside = in_order(value for value in values if value not in self.ids)
         if not outside:
             return None
-        what, show = "id", list
+        what, shown = "id", outside
         if self.kind == "colours" or any(isinstance(value, tuple) for value in outside):
-            what, show = "colour", lambda values: map(rgb, values)
-        where = " along its edges" if soft else ""
+            what, shown = "colour", list(map(rgb, outside))
+        many, where = len(outside) > 1, " along its edges" if soft else ""
         words = (
-            f"holds the label {what}{'s' * (len(outside) > 1)} {spoken(show(outside))}{where}, "
-            f"which {'are' if len(outside) > 1 else 'is'} outside the classes. "
-            f"Allowed {self.allowed()}"
+            f"holds the label {what}{'s' * many} {spoken(shown)}{where}, "
+            f"which {'are' if many else 'is'} outside the classes. Allowed {self.allowed()}"
         )
         if soft:
             remedy = faults.THRESHOLD if self.kind.startswith("binary") else None
             return faults.INTERPOLATED.found(path, words, remedy)
         remedy = faults.OUTSIDE.remedy
         if 0 not in self.ids:
-            remedy = (
-                "Correct the masks, or the list of the classes: one name for each of these ids."
-            )
+            remedy = remedy.partition(":")[0] + ": one name for each of these ids."
         if len(outside) > 6:
             remedy += f" {IN_BETWEEN}"
         return faults.OUTSIDE.found(path, words, remedy)
@@ -132,13 +129,13 @@ def findings_of_values(labels, path, masks=None):
         labels: Its `LabelMeasures`.
         masks: What the values mean; `None` where nothing tells it.
     """
-    outside = masks and masks.outside(labels.values, path, labels.soft)
     if labels.fractions:
         fractions = labels.fractions
         scaled = all(abs((255 * value + 0.5) % 1 - 0.5) < 1e-3 for value in fractions)
         fault = faults.DIVIDED if scaled and max(labels.values) <= 1 else faults.INTERPOLATED
         beyond = f", outside the classes. Allowed {masks.allowed()}" if masks else ""
         return [fault.found(path, f"holds fractions of ids, {spoken(fractions)}{beyond}")]
+    outside = masks and masks.outside(labels.values, path, labels.soft)
     if outside:
         return [outside]
     if labels.soft:

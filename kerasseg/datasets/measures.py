@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerasseg.datasets.values import MOST_VALUES, count_values, is_fraction
+from kerasseg.datasets.values import MOST_VALUES, count_values
 
 FEWEST_SOFT_STEPS = 10  # that make a mask look interpolated
 BAND = 2**20  # pixels looked at in one go, so that a huge image needs little memory beside it
@@ -33,7 +33,8 @@ class LabelMeasures(NamedTuple):
 
     @property
     def fractions(self):
-        return [value for value in self.values if is_fraction(value)]
+        """Those that are not whole; NaN is one."""
+        return [v for v in self.values if isinstance(v, float) and v % 1 != 0]
 
 
 def measure_image(image):

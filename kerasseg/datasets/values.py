@@ -17,6 +17,8 @@ def count_values(labels):
 
     >>> count_values(np.array([[0, 0, 7]], "uint8"))
     Counter({0: 2, 7: 1})
+    >>> count_values(np.array([[[7, 7, 7], [128, 64, 0]]], "uint8"))
+    Counter({7: 1, (128, 64, 0): 1})
     """
     coloured = labels.ndim == 3
     if coloured:
@@ -30,7 +32,9 @@ def count_values(labels):
     if len(values) > MOST_VALUES:
         most = np.sort(np.argpartition(counts, -MOST_VALUES)[-MOST_VALUES:])
         values, counts = values[most], counts[most]
-    values = map(value_of, values.tolist()) if coloured else values.tolist()
+    values = values.tolist()
+    if coloured:
+        values = [as_value(number.to_bytes(3, "big")) for number in values]
     return Counter(dict(zip(values, counts.tolist())))
 
 
@@ -38,17 +42,6 @@ def numbers_of(colours):
     """The number of each colour of an array (..., 3): red * 65536 + green * 256 + blue."""
     red, green, blue = np.moveaxis(colours.astype("uint32"), -1, 0)
     return red << 16 | green << 8 | blue
-
-
-def value_of(number):
-    """The value that a number of `numbers_of` stands for.
-
-    Example:
-
-    >>> value_of(0x070707), value_of(0x804000)
-    (7, (128, 64, 0))
-    """
-    return as_value(number.to_bytes(3, "big"))
 
 
 def rgb(value):
@@ -60,10 +53,6 @@ def as_value(colour):
     """The value of a colour, (red, green, blue): its grey value if it is grey."""
     red, green, blue = map(int, colour)
     return red if red == green == blue else (red, green, blue)
-
-
-def is_fraction(value):
-    return isinstance(value, float) and value % 1 != 0  # NaN is one
 
 
 def in_order(values):

@@ -1,9 +1,11 @@
 """One batch of arrays, before it goes into a model."""
 
+from collections import Counter
+
 import numpy as np
 
 from kerasseg.datasets import faults
-from kerasseg.datasets.doctor.judge import findings_of_classes, judge, values_in
+from kerasseg.datasets.doctor.judge import findings_of_classes, judge
 from kerasseg.datasets.doctor.report import Report, described
 from kerasseg.datasets.examine import examine_arrays
 from kerasseg.datasets.masks import Masks, near_binary
@@ -68,7 +70,10 @@ def check_batch(images, labels, num_classes, ignore_class=255, multi_label=False
     findings += more
     if len(labels):
         findings += findings_of_classes(statistics, names)
-    findings += findings_of_255(values_in(examined), statistics["batch"], masks.num_classes)
+    values = Counter()
+    for measured in (each for one in examined for each in one.labels if each):
+        values.update(measured.values)
+    findings += findings_of_255(values, statistics["batch"], masks.num_classes)
     report = Report("batch", findings, statistics, names)
     if report.errors:
         text = "\n\n".join(["The batch would ruin a training.", *described(report.errors)])
@@ -151,7 +156,9 @@ def labels_well_shaped(images, labels, num_labels):
 def wrong_labels(labels, num_classes, received):
     """The `Finding` about labels with another axis: one-hot, colours, or neither."""
     for axis in (-1, 1):
-        if labels.ndim == 4 and labels.shape[axis] == num_classes and is_one_hot(labels, axis):
+        if labels.ndim != 4 or labels.shape[axis] != num_classes:
+            continue
+        if np.isin(labels, (0, 1)).all() and (labels.sum(axis) <= 1).all():
             words = f"the labels have a channel for each class. {received}"
             remedy = (
                 f"The losses here are sparse, they take one id a pixel: `labels.argmax({axis})`."
@@ -161,7 +168,3 @@ def wrong_labels(labels, num_classes, received):
     if labels.ndim == 4 and labels.shape[-1] in (3, 4):
         remedy = "If these are colours, look the id of each up: `load` does, told by classes.txt."
     return faults.SHAPES.found(None, f"label maps have 3 axes. {received}", remedy)
-
-
-def is_one_hot(labels, axis):
-    return bool(np.isin(labels, (0, 1)).all() and (labels.sum(axis) <= 1).all())

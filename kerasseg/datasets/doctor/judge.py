@@ -1,7 +1,5 @@
 """Judges what was measured of each image, and of all of them together."""
 
-from collections import Counter
-
 import numpy as np
 
 from kerasseg.datasets import faults
@@ -54,12 +52,10 @@ def add(statistics, examined, masks, multi_label):
     if masks is None or None in examined.labels or not examined.labels:
         return
     pixels, void = zip(*(masks.count(labels.values) for labels in examined.labels))
-    if multi_label:
-        statistics.class_pixels = statistics.class_pixels + np.array([p[1] for p in pixels])
-        labelled = np.array([p.sum() for p in pixels])
-    else:
-        statistics.class_pixels = statistics.class_pixels + pixels[0]
-        labelled = pixels[0].sum()
+    pixels = np.array(pixels)
+    labelled = pixels.sum(axis=1) if multi_label else pixels.sum()
+    pixels = pixels[:, 1] if multi_label else pixels[0]
+    statistics.class_pixels = statistics.class_pixels + pixels
     statistics.labelled_pixels = statistics.labelled_pixels + labelled
     statistics.void_pixels += sum(void)
 
@@ -76,12 +72,3 @@ def findings_of_classes(statistics, names):
             words = f"{name}, id {i}: no pixel in train, only in other splits"
             findings.append(faults.NEVER.found(None, words))
     return findings
-
-
-def values_in(examined):
-    """Counter {value: pixels} of all masks."""
-    total = Counter()
-    for each in examined:
-        for labels in each.labels:
-            total.update(labels.values if labels else ())
-    return total

@@ -109,14 +109,9 @@ class Report:
 
 
 def verdict(report):
-    if not report.findings:
-        return "Nothing is wrong."
-    counted = [
-        f"{len(found)} {word}{'s' * (len(found) != 1)}"
-        for found, word in ((report.errors, "error"), (report.warnings, "warning"))
-        if found
-    ]
-    return " and ".join(counted) + ":"
+    counts = Counter(finding.severity for finding in report.findings)
+    words = [f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts.items()]
+    return " and ".join(words) + ":" if words else "Nothing is wrong."
 
 
 def split_table(report):
@@ -126,19 +121,12 @@ def split_table(report):
     if len(splits) > 1:
         splits["total"] = report.total
     for split, statistics in splits.items():
-        numbers = [
-            " ".join(f"{number:.4f}" for number in channels)
-            for channels in ((statistics.mean, statistics.std) if statistics.sizes else ())
-        ]
-        numbers = numbers or ["", ""]
-        rows.append((split, f"{statistics.pictures:,}", extent(statistics.sizes), *numbers))
+        ordered = [f"{height} x {width}" for height, width in sorted(statistics.sizes, key=np.prod)]
+        extent = " to ".join(dict.fromkeys([*ordered[:1], *ordered[-1:]]))  # smallest, largest
+        channels = (statistics.mean, statistics.std) if statistics.sizes else ((), ())
+        numbers = [" ".join(f"{number:.4f}" for number in of_kind) for of_kind in channels]
+        rows.append((split, f"{statistics.pictures:,}", extent, *numbers))
     return table(rows, right=(1,))
-
-
-def extent(sizes):
-    """The size of all images, or the smallest and the largest."""
-    ordered = [f"{height} x {width}" for height, width in sorted(sizes, key=np.prod)]
-    return " to ".join(dict.fromkeys([*ordered[:1], *ordered[-1:]]))
 
 
 def class_table(report):
