@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
-from kerasseg.anatomy.graphs import ALONG_LAST_AXIS, data_format_of, graph_of, unfold
+from kerasseg.anatomy.graphs import ALONG_LAST_AXIS, POINTWISE, data_format_of, graph_of, unfold
 from kerasseg.layers.arguments import spatial_axes
 
 
@@ -54,20 +54,25 @@ def convolutionalize(classifier, name=None):
     calls, outputs = unfold(classifier, [image])
     data_format = data_format_of(calls)
     head = tensors_of_head(calls, spatial_axes(data_format))
-    rebuilt = {id(image): image_of_any_size(image, data_format)}
+    shape = list(image.shape)
+    for axis in spatial_axes(data_format):
+        shape[axis] = None
+    rebuilt = {id(image): keras.Input(batch_shape=shape, dtype=image.dtype, name=image.name)}
     windows, parts, names = {}, {}, set()
     for call in calls:
         is_head = id(call.outputs[0]) in head
         place = place_of(call, windows, data_format, is_head)
         if is_head:
-            keeps = isinstance(call.operation, KEEP_WINDOW)  # others give a single pixel
+            # All other layers give a single pixel.
+            keeps = isinstance(call.operation, (layers.Flatten, *POINTWISE))
             convert, windows[id(call.outputs[0])] = slide, place.window if keeps else (1, 1)
         else:
             convert = copy
-        if (id(call.operation), place) not in parts:
-            parts[id(call.operation), place] = convert(call.operation, place)
-            give_own_names(parts[id(call.operation), place], names)
-        rebuilt.update(run(call, parts[id(call.operation), place], rebuilt))
+        key = id(call.operation), place
+        if key not in parts:
+            parts[key] = convert(call.operation, place)
+            give_own_names(parts[key], names)
+        rebuilt.update(run(call, parts[key], rebuilt))
 
     maps = [rebuilt[id(x)] for x in outputs]
     check_sizes_are_free(maps, spatial_axes(data_format))
@@ -85,12 +90,6 @@ def image_of(classifier):
             "fixed input_shape."
         )
     return image
-
-
-def image_of_any_size(image, data_format):
-    axes = spatial_axes(data_format)
-    shape = [None if axis in axes else size for axis, size in enumerate(image.shape)]
-    return keras.Input(batch_shape=shape, dtype=image.dtype, name=image.name)
 
 
 def check_sizes_are_free(maps, axes):
@@ -201,27 +200,8 @@ def slide(layer, place):
     raise refusal(layer, "works on vectors in a way that is not known to slide")
 
 
-POINTWISE = (
-    layers.ActivityRegularization,
-    layers.Add,
-    layers.AlphaDropout,
-    layers.Average,
-    layers.Dropout,
-    layers.ELU,
-    layers.GaussianDropout,
-    layers.GaussianNoise,
-    layers.Identity,
-    layers.LeakyReLU,
-    layers.Maximum,
-    layers.Minimum,
-    layers.Multiply,
-    layers.ReLU,
-    layers.Rescaling,
-    layers.Subtract,
-)
-for layer_class in POINTWISE:
+for layer_class in POINTWISE:  # of them, `Activation` has more to do, see below
     slide.register(layer_class, copy)
-KEEP_WINDOW = (layers.Activation, layers.Flatten, *POINTWISE)
 
 
 @slide.register(layers.Flatten)

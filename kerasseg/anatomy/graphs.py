@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import keras
-from keras import activations
+from keras import activations, layers
 
 from kerasseg.anatomy import keras_internals
 
@@ -13,6 +13,26 @@ ALONG_LAST_AXIS = (
     activations.log_softmax,
     activations.softmax,
     activations.sparsemax,
+)
+# Layers that change the numbers of a map one by one, or several maps place by place.
+POINTWISE = (
+    layers.Activation,
+    layers.ActivityRegularization,
+    layers.Add,
+    layers.AlphaDropout,
+    layers.Average,
+    layers.Dropout,
+    layers.ELU,
+    layers.GaussianDropout,
+    layers.GaussianNoise,
+    layers.Identity,
+    layers.LeakyReLU,
+    layers.Maximum,
+    layers.Minimum,
+    layers.Multiply,
+    layers.ReLU,
+    layers.Rescaling,
+    layers.Subtract,
 )
 
 

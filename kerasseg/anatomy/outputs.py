@@ -236,14 +236,9 @@ def trace(model):
 
 def main_index(outputs, source):
     """Which of a model's outputs counts: the one with names, else the first map, else the first."""
-    for is_main in (
-        lambda x: id(x) in source and isinstance(source[id(x)].operation, NamedClasses),
-        lambda x: len(x.shape) == 4,
-    ):
-        for index, tensor in enumerate(outputs):
-            if is_main(tensor):
-                return index
-    return 0
+    named = [id(x) in source and isinstance(source[id(x)].operation, NamedClasses) for x in outputs]
+    maps = [len(x.shape) == 4 for x in outputs]
+    return next((found.index(True) for found in (named, maps) if any(found)), 0)
 
 
 def class_axis(tensor, source):
@@ -290,7 +285,7 @@ def activation_of(tensor, source, axis):
         one = found.pop() if len(found) == 1 else None
         return None if one == "softmax" and isinstance(operation, layers.Concatenate) else one
     axis = axis_before(operation, call.inputs[0].shape, tensor.shape, axis)
-    if not passes(operation) or axis is None:
+    if axis is None or not passes(operation):
         return None
     return activation_of(call.inputs[0], source, axis)
 

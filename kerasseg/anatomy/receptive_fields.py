@@ -11,7 +11,7 @@ import numpy as np
 from keras import layers, ops
 
 import kerasseg.layers
-from kerasseg.anatomy.graphs import data_format_of, graph_of, tensors_in, unfold
+from kerasseg.anatomy.graphs import POINTWISE, data_format_of, graph_of, tensors_in, unfold
 from kerasseg.layers.arguments import ceil_divide, spatial_axes
 from kerasseg.layers.backend import gradient
 from kerasseg.layers.padding import rows_in_front
@@ -118,12 +118,8 @@ def field_along(index, calls, image, target, unit):
     if stride is None:
         return ReceptiveField(math.inf, None, -math.inf)
     units = range(period(steps, strides, target)) if unit is None else [unit]
-    fields = [field_of_unit(i, stride, steps, image, target) for i in units]
-    return max(fields, key=lambda field: field.size)
-
-
-def field_of_unit(i, stride, steps, image, target):
-    first, last = seen_from(target, i, steps).get(id(image), (0, -1))
+    seen = ((i, seen_from(target, i, steps).get(id(image), (0, -1))) for i in units)
+    i, (first, last) = max(seen, key=lambda seen: seen[1][1] - seen[1][0])
     if (first, last) == EVERYTHING:
         return ReceptiveField(math.inf, whole(stride), -math.inf)
     return ReceptiveField(last - first + 1, whole(stride), whole(first - stride * i))
@@ -300,27 +296,11 @@ def view(layer, axis):
 
 
 POINTWISE_LAYERS = (
-    layers.Activation,
-    layers.ActivityRegularization,
-    layers.Add,
-    layers.AlphaDropout,
-    layers.Average,
+    *POINTWISE,
     layers.BatchNormalization,
-    layers.Dropout,
-    layers.ELU,
-    layers.GaussianDropout,
-    layers.GaussianNoise,
-    layers.Identity,
-    layers.LeakyReLU,
-    layers.Maximum,
-    layers.Minimum,
-    layers.Multiply,
     layers.Normalization,
     layers.PReLU,
-    layers.ReLU,
-    layers.Rescaling,
     layers.SpatialDropout2D,
-    layers.Subtract,
     kerasseg.layers.CaffePreprocessing,
     kerasseg.layers.LocalResponseNormalization,
     kerasseg.layers.Sampling,
@@ -355,41 +335,31 @@ def dense_view(layer, axis):
     return Everything(1) if axis.dimension == 3 else Window()
 
 
-def in_front(layer, size, stride, few, many):
-    """How many rows of padding lie in front of `many` rows seen through `few` windows."""
-    return max((few - 1) * stride + size - many, 0) // 2 if layer.padding == "same" else 0
+def windows(layer, axis, few, many):
+    """`(size, stride, rows of padding in front)` of `few` windows over `many` rows."""
+    stride = layer.strides[axis.index]
+    if hasattr(layer, "pool_size"):
+        size = layer.pool_size[axis.index]
+    else:
+        size = (layer.kernel_size[axis.index] - 1) * layer.dilation_rate[axis.index] + 1
+    padding = max((few - 1) * stride + size - many, 0) if layer.padding == "same" else 0
+    return size, stride, padding // 2
 
 
 @view.register(layers.Conv2D)
 @view.register(layers.DepthwiseConv2D)
 @view.register(layers.SeparableConv2D)
-def convolution_view(layer, axis):
-    size, stride = kernel_extent(layer, axis), layer.strides[axis.index]
-    return Window(size, stride, in_front(layer, size, stride, axis.after, axis.before))
-
-
-@view.register(layers.Conv2DTranspose)
-def transposed_convolution_view(layer, axis):
-    size, stride = kernel_extent(layer, axis), layer.strides[axis.index]
-    return Spread(size, stride, in_front(layer, size, stride, axis.before, axis.after))
-
-
-def kernel_extent(layer, axis):
-    return (layer.kernel_size[axis.index] - 1) * layer.dilation_rate[axis.index] + 1
-
-
 @view.register(layers.AveragePooling2D)
 @view.register(layers.MaxPooling2D)
 @view.register(kerasseg.layers.MaxPoolingWithArgmax2D)
-def pooling_view(layer, axis):
-    size, stride = layer.pool_size[axis.index], layer.strides[axis.index]
-    return Window(size, stride, in_front(layer, size, stride, axis.after, axis.before))
+def window_view(layer, axis):
+    return Window(*windows(layer, axis, axis.after, axis.before))
 
 
+@view.register(layers.Conv2DTranspose)
 @view.register(kerasseg.layers.MaxUnpooling2D)
-def max_unpooling_view(layer, axis):
-    size, stride = layer.pool_size[axis.index], layer.strides[axis.index]
-    return Spread(size, stride, in_front(layer, size, stride, axis.before, axis.after))
+def transposed_view(layer, axis):
+    return Spread(*windows(layer, axis, axis.before, axis.after))
 
 
 @view.register(kerasseg.layers.AverageUnpooling2D)
