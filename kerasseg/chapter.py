@@ -10,6 +10,7 @@ import shlex
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import SimpleNamespace
@@ -155,27 +156,25 @@ class Chapter:
         write_text_whole(self.output / "claims.json", text + "\n")
         write_text_whole(self.output / "results.md", results_page(self))
         print(f"\nFigures, claims and models are in {self.output}/; results.md shows them.")
-        broken = [
-            claim["claim"]
-            for claim in self.claims
-            if claim["kind"] == "exact" and not claim["holds"]
-        ]
+        exact = [claim for claim in self.claims if claim["kind"] == "exact"]
+        broken = [claim["claim"] for claim in exact if not claim["holds"]]
         if broken:
             raise SystemExit(f"{self.name}: an exact claim does not hold: {'; '.join(broken)}")
 
     def _record(self, claim, kind, expected, measured, spread, unit, holds, source):
-        record = {
-            "chapter": self.name,
-            "claim": claim,
-            "kind": kind,
-            "expected": plain(expected),
-            "measured": plain(measured),
-            "spread": plain(spread),
-            "unit": unit,
-            "holds": bool(holds),
-            "source": source,
-        }
-        self.claims.append(record)
+        self.claims.append(
+            {
+                "chapter": self.name,
+                "claim": claim,
+                "kind": kind,
+                "expected": plain(expected),
+                "measured": plain(measured),
+                "spread": plain(spread),
+                "unit": unit,
+                "holds": bool(holds),
+                "source": source,
+            }
+        )
 
 
 def default_output():
@@ -286,8 +285,6 @@ def gpus():
 def versions():
     found = []
     for name in ("kerasseg", "keras", "tensorflow", "numpy"):
-        try:
+        with suppress(PackageNotFoundError):  # run from its folder, or under another backend
             found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:  # run from its folder, or under another backend
-            continue
     return ", ".join(found)

@@ -67,14 +67,12 @@ def dense_crf(
     [[0, 0, 0, 1]]
     """
     image, probabilities = check_pair(image, probabilities)
-    check_numbers(
-        {"appearance_weight": appearance_weight, "smoothness_weight": smoothness_weight},
-        {
-            "appearance_sigma": appearance_sigma,
-            "colour_sigma": colour_sigma,
-            "smoothness_sigma": smoothness_sigma,
-        },
-    )
+    weights = {"appearance_weight": appearance_weight, "smoothness_weight": smoothness_weight}
+    sigmas = {"appearance_sigma": appearance_sigma, "smoothness_sigma": smoothness_sigma}
+    for name, number in {**weights, **sigmas, "colour_sigma": colour_sigma}.items():
+        if not (number >= 0 if name in weights else number > 0):
+            kind = "not be negative" if name in weights else "be positive"
+            raise ValueError(f"`{name}` must {kind}. Received: {name}={number}")
     ndimage = require("scipy.ndimage")
     height, width, _ = shape = probabilities.shape
 
@@ -214,12 +212,3 @@ def check_pair(image, probabilities):
             "sigmoid channel p becomes two classes by np.concatenate([1 - p, p], axis=-1)."
         )
     return image, probabilities
-
-
-def check_numbers(weights, sigmas):
-    for name, weight in weights.items():
-        if not weight >= 0:
-            raise ValueError(f"`{name}` must not be negative. Received: {name}={weight}")
-    for name, sigma in sigmas.items():
-        if not sigma > 0:
-            raise ValueError(f"`{name}` must be positive. Received: {name}={sigma}")

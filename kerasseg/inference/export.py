@@ -186,15 +186,12 @@ def check_format(format):
             f"Keras cannot export {format} under {backend}. Set the environment variable "
             f"KERAS_BACKEND={' or '.join(needs)}: a .keras file loads under any backend."
         )
-    missing = [
-        package
-        for module, package in needs[backend].items()
-        if importlib.util.find_spec(module) is None
-    ]
+    modules = needs[backend].items()
+    missing = [package for module, package in modules if importlib.util.find_spec(module) is None]
     if missing:
         raise ImportError(
-            f"Exporting {format} needs {' and '.join(missing)}. Run: pip install "
-            + " ".join(missing)
+            f"Exporting {format} needs {' and '.join(missing)}. "
+            f"Run: pip install {' '.join(missing)}"
         )
 
 
@@ -221,10 +218,8 @@ def image_shape(model):
     usual = (known and known.image_size) or USUAL_SIZE
     size = tuple(given[axis] or n for axis, n in zip(axes, usual))
     size = fitting_size(model, size) if None in given[1:] else size
-    shape = [1, *given[1:]]
-    for axis, n in zip(axes, size):
-        shape[axis] = n
-    return tuple(shape), size
+    by_axis = {0: 1, **dict(zip(axes, size))}
+    return tuple(by_axis.get(axis, n) for axis, n in enumerate(given)), size
 
 
 def write(model, path, format, shape):
@@ -268,8 +263,6 @@ def failure(model, format, error):
     """In a sentence: what a converter or a runtime could not do."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
     backend = keras.backend.backend()
-    others = [name for name in FORMATS[format].needs if name != backend]
-    advice = (
-        f" Set KERAS_BACKEND to {' or '.join(others)}: its converter is another." if others else ""
-    )
-    return f"Keras cannot export {model.name} as {format} under {backend}: {reason}{advice}"
+    sentence = f"Keras cannot export {model.name} as {format} under {backend}: {reason}"
+    others = " or ".join(name for name in FORMATS[format].needs if name != backend)
+    return sentence + f" Set KERAS_BACKEND to {others}: its converter is another." * bool(others)

@@ -163,13 +163,13 @@ class Tiling:
         """Of the positions of tile `index`: zero, rising, one, falling, zero at inner edges."""
         weights = np.ones(self.tile, "float32")
         if len(self.starts) > 1:
-            distance = np.arange(self.tile) + 0.5
-            rise = np.clip((distance - self.shared / 4) / max(self.shared / 2, 1e-6), 0, 1)
+            distance = np.arange(self.tile) + 0.5 - self.shared / 4
+            rise = np.clip(distance / max(self.shared / 2, 1e-6), 0, 1)
             if index > 0:
                 weights *= rise
             if index < len(self.starts) - 1:
                 weights *= rise[::-1]
-        return weights.astype("float32")
+        return weights
 
 
 def tilings(model, shape, fixed, tile, overlap):
@@ -258,15 +258,14 @@ def checked(predicted, rows, columns):
 
 def cut(image, y, x, rows, columns):
     """What the model is given for a tile, float32 in [0, 1]; the image goes on as its mirror."""
-    tile = image
-    for axis, (start, tiling) in enumerate(((y, rows), (x, columns))):
-        start, stop = start - tiling.lost // 2, start + tiling.tile + tiling.lost
-        stop -= tiling.lost // 2
-        part = slice(start, stop)
-        if start < 0 or stop > tiling.length:
-            part = mirror(np.arange(start, stop), tiling.length)
-        tile = tile[part] if axis == 0 else tile[:, part]
-    tile = np.asarray(tile)
+    parts = []
+    for start, tiling in ((y, rows), (x, columns)):
+        start -= tiling.lost // 2
+        stop = start + tiling.tile + tiling.lost
+        is_inside = start >= 0 and stop <= tiling.length
+        places = np.arange(start, stop)
+        parts.append(slice(start, stop) if is_inside else mirror(places, tiling.length))
+    tile = np.asarray(image[parts[0]][:, parts[1]])
     if tile.dtype == np.uint8:
         return tile.astype("float32") / 255
     if not tile.max() <= MOST:
