@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerasseg.layers import argmax_ops
+
 
 def tensorflow_paths():
     """The module `kerasseg.layers.tensorflow` under TensorFlow, `None` under any other backend.
@@ -15,6 +17,14 @@ def tensorflow_paths():
     from kerasseg.layers import tensorflow
 
     return tensorflow
+
+
+def argmax_paths():
+    """The module whose `max_pool` and `max_unpool` the layers call, the backend's own or general.
+
+    All have the interface, and give the numbers, of `kerasseg.layers.argmax_ops`.
+    """
+    return tensorflow_paths() or argmax_ops
 
 
 def gradient(function, x):

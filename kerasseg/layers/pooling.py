@@ -3,11 +3,9 @@
 import inspect
 
 import keras
-from keras import ops
 
-from kerasseg.layers.backend import tensorflow_paths
-from kerasseg.layers.unpooling import unpool
-from kerasseg.layers.windows import WindowLayer, both, position_dtype, window_entries
+from kerasseg.layers.backend import argmax_paths
+from kerasseg.layers.windows import WindowLayer, position_dtype
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -60,11 +58,8 @@ class MaxPoolingWithArgmax2D(WindowLayer):
                 "instead: pooled, argmax = layer(keras.ops.reshape(x, (-1, *x.shape[2:])))."
             )
 
-    def call(self, inputs, training=False):
-        tensorflow = tensorflow_paths()
-        if tensorflow and tensorflow.compiles_pieces(training):
-            return tensorflow.max_pool(self.windows, inputs, max_pool, unpool)
-        return max_pool(self.windows, inputs)
+    def call(self, inputs):
+        return argmax_paths().max_pool(self.windows, inputs)
 
     def compute_output_shape(self, input_shape):
         shape = list(input_shape)
@@ -72,7 +67,7 @@ class MaxPoolingWithArgmax2D(WindowLayer):
             shape[w.axis] = w.count(shape[w.axis])
         return tuple(shape), tuple(shape)
 
-    def compute_output_spec(self, inputs, training=False):
+    def compute_output_spec(self, inputs):
         shape, _ = self.compute_output_shape(inputs.shape)
         dtype = self.compute_dtype if "float" in inputs.dtype else inputs.dtype
         return (
@@ -89,21 +84,3 @@ def builder_of(layer):
         if isinstance(caller, keras.layers.Layer) and caller is not layer:
             return caller
     return None
-
-
-def max_pool(windows, x):
-    """The maximum of every window, and its position in the window.
-
-    The search starts in the middle of the window, which is real even where the rest is padding.
-    """
-    entries = window_entries(windows, x)
-    middle = (windows[0].size - 1) // 2 * windows[1].size + (windows[1].size - 1) // 2
-    pooled, _ = entries[middle]
-    argmax = ops.full_like(pooled, middle, dtype="int32")
-    for position in [*range(middle)[::-1], *range(middle + 1, len(entries))]:
-        entry, real = entries[position]
-        larger = entry >= pooled if position < middle else entry > pooled  # ties go to the first
-        wins = both(ops.logical_or(larger, entry != entry), real)  # NaN wins, padding never
-        pooled = ops.where(wins, entry, pooled)
-        argmax = ops.where(wins, position, argmax)
-    return pooled, ops.cast(argmax, position_dtype(windows))

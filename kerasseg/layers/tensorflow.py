@@ -1,12 +1,14 @@
 """What only TensorFlow has: faster implementations, replicas, gradients, and its SavedModels.
 
 `kerasseg.layers.backend.tensorflow_paths` is the way here, except for SavedModels, which JAX writes
-too. This module imports no layer: it is given the general functions that it compiles.
+too. This module imports no layer.
 """
 
 import functools
 
 import tensorflow as tf
+
+from kerasseg.layers import argmax_ops
 
 # --- Dilated convolution --------------------------------------------------------------------------
 #
@@ -56,69 +58,68 @@ def batch_normalization(inputs, gamma, beta, epsilon):
     return outputs, mean, variance * (count - 1) / count  # the kernel divides by `count - 1`
 
 
-# --- Pooling and unpooling on CPUs, in training ---------------------------------------------------
+# --- Argmax pooling and unpooling -----------------------------------------------------------------
 #
 # Outside XLA, TensorFlow runs every slice, comparison and selection of the general functions as a
-# pass of its own over the map. Here XLA compiles the same functions into four pieces of about one
-# pass each, pooling and unpooling, forward and backward, inside a graph that need not be compiled
-# itself. For its gradient, pooling remembers nothing but the positions.
-#
-# ONNX has no compiled pieces, so exports, which do not train, use the general functions.
+# pass of its own over the map. Here XLA makes one kernel of each of four pieces: pooling and
+# unpooling, forward and backward. For its gradient, pooling remembers nothing but the positions.
 
 
-def compiles_pieces(training):
-    """Whether pieces pay: on a GPU, Keras compiles the whole training step, pooling and all."""
-    return bool(training) and not tf.config.list_physical_devices("GPU")
-
-
-def max_pool(windows, x, pool, unpool):
-    """`pool(windows, x)`, the general function, in two compiled pieces."""
-
+def max_pool(windows, x):
     @tf.custom_gradient
     def pooling(x):
-        pooled, argmax = run_compiled(pool, (windows,), x)
+        pooled, argmax = fused(argmax_ops.max_pool, (windows,), x)
         outline = x[:0]  # no elements, but the height and width
-        return (pooled, argmax), lambda upstream, _: run_compiled(
-            pooling_gradient, (unpool, windows), upstream, argmax, outline
+        return (pooled, argmax), lambda upstream, _: fused(
+            pooling_gradient, (windows,), upstream, argmax, outline
         )
 
     return pooling(x)
 
 
-def max_unpool(windows, values, argmax, like, unpool):
-    """`unpool(windows, values, argmax, like)`, the general function, in two compiled pieces."""
+def max_unpool(windows, values, argmax, like=None):
     outline = () if like is None else (like[:0],)
 
     @tf.custom_gradient
     def unpooling(values):
-        unpooled = run_compiled(unpool, (windows,), values, argmax, *outline)
-        return unpooled, lambda upstream: run_compiled(
-            unpooling_gradient, (unpool, windows), upstream, argmax
-        )
+        unpooled = fused(argmax_ops.max_unpool, (windows,), values, argmax, *outline)
+        return unpooled, lambda upstream: fused(unpooling_gradient, (windows,), upstream, argmax)
 
     return unpooling(values)
 
 
-def pooling_gradient(unpool, windows, upstream, argmax, like):
-    return unpool(windows, upstream, argmax, like, add=True)
+def pooling_gradient(windows, upstream, argmax, like):
+    return argmax_ops.max_unpool(windows, upstream, argmax, like, add=True)
 
 
-def unpooling_gradient(unpool, windows, upstream, argmax):
+def unpooling_gradient(windows, upstream, argmax):
     values = tf.zeros(tf.shape(argmax), upstream.dtype)  # the gradient is the same for all values
     with tf.GradientTape() as tape:
         tape.watch(values)
-        unpooled = unpool(windows, values, argmax, upstream)
+        unpooled = argmax_ops.max_unpool(windows, values, argmax, upstream)
     return tape.gradient(unpooled, values, upstream)
 
 
-def run_compiled(function, settings, *tensors):
-    """`function(*settings, *tensors)`, compiled once for tensors of these shapes and dtypes."""
-    specs = tuple(tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors)
-    return compiled(function, settings, specs)(*tensors)
+def fused(function, settings, *tensors):
+    """`function(*settings, *tensors)` as one kernel.
+
+    In a graph, the scope marks the operations of a piece. They are ordinary operations, which
+    every exporter knows; TensorFlow compiles them where they run, each shape at its second use.
+
+    Not on GPUs, where Keras compiles the whole step.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return function(*settings, *tensors)
+    if tf.executing_eagerly():
+        specs = tuple(tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors)
+        return compiled(function, settings, specs)(*tensors)
+    with tf.xla.experimental.jit_scope():
+        return function(*settings, *tensors)
 
 
 @functools.lru_cache(maxsize=512)
 def compiled(function, settings, specs):
+    """`function(*settings, …)`, compiled once for tensors of these shapes and dtypes."""
     piece = tf.function(functools.partial(function, *settings), jit_compile=True, autograph=False)
     return piece.get_concrete_function(*specs)
 

@@ -1,22 +1,18 @@
 """Unpooling: a small map becomes a large one again."""
 
-import itertools
-from typing import NamedTuple
-
 import keras
 from keras import ops
 
 from kerasseg.layers.arguments import (
     KeepsIntegers,
-    ceil_divide,
     check_is_map,
     check_is_shape,
     spatial_axes,
     standardize_data_format,
     standardize_pair,
 )
-from kerasseg.layers.backend import tensorflow_paths
-from kerasseg.layers.windows import WindowLayer, may_be_equal, pad_axes, slice_axes
+from kerasseg.layers.backend import argmax_paths
+from kerasseg.layers.windows import WindowLayer, may_be_equal, unpooled_lengths
 
 CALL = "MaxUnpooling2D()(values, argmax)"
 
@@ -66,12 +62,9 @@ class MaxUnpooling2D(WindowLayer):
     def build(self, values_shape, argmax_shape=None, like_shape=None):
         check_is_shape(values_shape, "values", CALL)
 
-    def call(self, values, argmax=None, like=None, training=False):
+    def call(self, values, argmax=None, like=None):
         self._check(values, argmax, like)
-        tensorflow = tensorflow_paths()
-        if tensorflow and tensorflow.compiles_pieces(training):
-            return tensorflow.max_unpool(self.windows, values, argmax, like, unpool)
-        return unpool(self.windows, values, argmax, like)
+        return argmax_paths().max_unpool(self.windows, values, argmax, like)
 
     def compute_output_shape(self, values_shape, argmax_shape=None, like_shape=None):
         shape = list(values_shape)
@@ -79,7 +72,7 @@ class MaxUnpooling2D(WindowLayer):
             shape[w.axis] = length
         return tuple(shape)
 
-    def compute_output_spec(self, values, argmax=None, like=None, training=False):
+    def compute_output_spec(self, values, argmax=None, like=None):
         self._check(values, argmax, like)
         like_shape = None if like is None else like.shape
         shape = self.compute_output_shape(values.shape, argmax.shape, like_shape)
@@ -112,88 +105,6 @@ class MaxUnpooling2D(WindowLayer):
                 f"`values`. Received: like.shape={like.shape}, values.shape={values.shape}. Give "
                 "both layers the same pool_size, strides and padding."
             )
-
-
-def unpool(windows, values, argmax, like=None, add=False):
-    """Puts values back; where windows overlap the last one wins, or all of them `add` up."""
-    like_shape = None if like is None else ops.shape(like)
-    lengths = unpooled_lengths(windows, ops.shape(values), like_shape)
-    covers = [cover(w, ops.shape(values)[w.axis], length) for w, length in zip(windows, lengths)]
-    argmax = ops.cast(argmax, "float32")  # exact, and every device and runtime compares it
-    argmax = pad_axes(windows, argmax, [c.pad for c in covers], -1)
-    values = pad_axes(windows, values, [c.pad for c in covers], 0)
-    phases = [
-        unpool_phase(windows, covers, phase, values, argmax, add)
-        for phase in itertools.product(*(range(w.stride) for w in windows))
-    ]
-    unpooled = interleave(windows, phases)
-    bounds = [(c.before, c.before + length) for c, length in zip(covers, lengths)]
-    return slice_axes(windows, unpooled, bounds)
-
-
-def unpool_phase(windows, covers, phase, values, argmax, add):
-    """Those rows and columns of the output that lie `phase` behind a multiple of the strides.
-
-    Every stride-th position of a window falls on them. The positions farthest from a window's start
-    come first: they belong to the earliest window, and later ones overwrite it.
-    """
-    unpooled = ops.zeros_like(slice_axes(windows, values, [c.windows(0) for c in covers]))
-    offsets = (range(p, w.size, w.stride)[::-1] for p, w in zip(phase, windows))
-    for row, column in itertools.product(*offsets):
-        steps = (row // windows[0].stride, column // windows[1].stride)
-        bounds = [c.windows(step) for c, step in zip(covers, steps)]
-        value = slice_axes(windows, values, bounds)
-        position = row * windows[1].size + column
-        here = ops.equal(slice_axes(windows, argmax, bounds), float(position))
-        unpooled = ops.where(here, value + unpooled if add else value, unpooled)
-    return unpooled
-
-
-def unpooled_lengths(windows, shape, like_shape):
-    """Height and width of the output."""
-    if like_shape is not None:
-        return [like_shape[w.axis] for w in windows]
-    return [w.reach(shape[w.axis]) for w in windows]
-
-
-class Cover(NamedTuple):
-    """How the windows of one axis cover the output.
-
-    Attributes:
-        before: Rows of the first window in front of the output.
-        pad: How many windows without values to add in front and behind.
-        steps: How many strides the output spans, counted from the start of the first window.
-    """
-
-    before: int
-    pad: tuple[int, int]
-    steps: int
-
-    def windows(self, back):
-        """From where to where to slice the windows so that each lies `back` strides behind."""
-        return self.pad[0] - back, self.pad[0] - back + self.steps
-
-
-def cover(w, count, length):
-    """How `count` windows cover `length` rows, integers or run-time tensors."""
-    before = w.before(length)
-    if isinstance(count, int) and isinstance(length, int):
-        behind = ceil_divide(before + length, w.stride) - count
-    else:
-        behind = ceil_divide(w.size - 1, w.stride)
-    return Cover(before, (ceil_divide(w.size, w.stride) - 1, behind), count + behind)
-
-
-def interleave(windows, phases):
-    """Weaves maps, one for each pair of a row and a column phase, into a larger one."""
-    (height, rows), (width, columns) = ((w.axis, w.stride) for w in windows)
-    shape = list(ops.shape(phases[0]))
-    shape[height], shape[width] = shape[height] * rows, shape[width] * columns
-    woven = [
-        ops.stack(phases[row * columns : (row + 1) * columns], axis=width + 1)
-        for row in range(rows)
-    ]
-    return ops.reshape(ops.stack(woven, axis=height + 1), shape)
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")

@@ -114,6 +114,13 @@ class Windows(NamedTuple):
         return at_least(beyond, 0)
 
 
+def unpooled_lengths(windows, shape, like_shape):
+    """Height and width of what is unpooled: those of `like`, or what the windows reach."""
+    if like_shape is not None:
+        return [like_shape[w.axis] for w in windows]
+    return [w.reach(shape[w.axis]) for w in windows]
+
+
 def window_entries(windows, x):
     """For each position in a window, row by row: that entry of every window, and which are real.
 
