@@ -33,7 +33,7 @@ def models_of_a_module_are_forgotten_after_it():
     if keras.backend.backend() == "tensorflow":
         from kerasseg.layers import tensorflow
 
-        tensorflow.compiled.cache_clear()
+        tensorflow.graph.cache_clear()
     elif keras.backend.backend() == "jax":
         import jax
 

@@ -73,6 +73,25 @@ def unpool_phase(windows, covers, phase, values, argmax, add):
     return unpooled
 
 
+def max_pool_gradient(windows, upstream, argmax, like):
+    """The gradient of `max_pool` by its input, for the gradient `upstream` of what it pooled."""
+    return max_unpool(windows, upstream, argmax, like, add=True)
+
+
+def max_unpool_gradient(windows, upstream, argmax):
+    """The gradient of `max_unpool` by the values, for the gradient `upstream` of its output."""
+    argmax = ops.cast(argmax, "float32")
+    entries = [entry for entry, _ in window_entries(windows, upstream)]
+    wins = [ops.equal(argmax, float(position)) for position in range(len(entries))]
+    if any(w.stride < w.size for w in windows):
+        numbers = ops.reshape(ops.arange(ops.size(argmax[0]), dtype="int32"), ops.shape(argmax)[1:])
+        numbers = ops.broadcast_to(numbers, ops.shape(argmax))
+        winners = max_unpool(windows, numbers, argmax, upstream)
+        for position, (winner, _) in enumerate(window_entries(windows, winners)):
+            wins[position] = ops.logical_and(wins[position], ops.equal(winner, numbers))
+    return sum(ops.where(wins, entry, 0) for wins, entry in zip(wins, entries))
+
+
 class Cover(NamedTuple):
     """How the windows of one axis cover the output.
 

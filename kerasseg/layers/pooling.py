@@ -59,6 +59,7 @@ class MaxPoolingWithArgmax2D(WindowLayer):
             )
 
     def call(self, inputs):
+        self.compute_output_shape(inputs.shape)  # refuses a map smaller than a window
         return argmax_paths().max_pool(self.windows, inputs)
 
     def compute_output_shape(self, input_shape):

@@ -68,10 +68,10 @@ def batch_normalization(inputs, gamma, beta, epsilon):
 def max_pool(windows, x):
     @tf.custom_gradient
     def pooling(x):
-        pooled, argmax = fused(argmax_ops.max_pool, (windows,), x)
+        pooled, argmax = fused(argmax_ops.max_pool, windows, x)
         outline = x[:0]  # no elements, but the height and width
         return (pooled, argmax), lambda upstream, _: fused(
-            pooling_gradient, (windows,), upstream, argmax, outline
+            argmax_ops.max_pool_gradient, windows, upstream, argmax, outline
         )
 
     return pooling(x)
@@ -82,46 +82,33 @@ def max_unpool(windows, values, argmax, like=None):
 
     @tf.custom_gradient
     def unpooling(values):
-        unpooled = fused(argmax_ops.max_unpool, (windows,), values, argmax, *outline)
-        return unpooled, lambda upstream: fused(unpooling_gradient, (windows,), upstream, argmax)
+        unpooled = fused(argmax_ops.max_unpool, windows, values, argmax, *outline)
+        return unpooled, lambda upstream: fused(
+            argmax_ops.max_unpool_gradient, windows, upstream, argmax
+        )
 
     return unpooling(values)
 
 
-def pooling_gradient(windows, upstream, argmax, like):
-    return argmax_ops.max_unpool(windows, upstream, argmax, like, add=True)
+def fused(function, windows, *maps):
+    """`function(windows, *maps)` as one kernel.
 
-
-def unpooling_gradient(windows, upstream, argmax):
-    values = tf.zeros(tf.shape(argmax), upstream.dtype)  # the gradient is the same for all values
-    with tf.GradientTape() as tape:
-        tape.watch(values)
-        unpooled = argmax_ops.max_unpool(windows, values, argmax, upstream)
-    return tape.gradient(unpooled, values, upstream)
-
-
-def fused(function, settings, *tensors):
-    """`function(*settings, *tensors)` as one kernel.
-
-    In a graph, the scope marks the operations of a piece. They are ordinary operations, which
-    every exporter knows; TensorFlow compiles them where they run, each shape at its second use.
-
+    In a graph, the scope marks the operations. They remain ordinary operations, which every
+    exporter knows; TensorFlow compiles them where they run, for the shapes that it sees often.
     Not on GPUs, where Keras compiles the whole step.
     """
     if tf.config.list_physical_devices("GPU"):
-        return function(*settings, *tensors)
+        return function(windows, *maps)
     if tf.executing_eagerly():
-        specs = tuple(tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors)
-        return compiled(function, settings, specs)(*tensors)
+        return graph(function, windows, tuple(x.dtype for x in maps))(*maps)
     with tf.xla.experimental.jit_scope():
-        return function(*settings, *tensors)
+        return function(windows, *maps)
 
 
-@functools.lru_cache(maxsize=512)
-def compiled(function, settings, specs):
-    """`function(*settings, …)`, compiled once for tensors of these shapes and dtypes."""
-    piece = tf.function(functools.partial(function, *settings), jit_compile=True, autograph=False)
-    return piece.get_concrete_function(*specs)
+@functools.cache
+def graph(function, windows, dtypes):
+    piece = tf.function(functools.partial(fused, function, windows), autograph=False)
+    return piece.get_concrete_function(*(tf.TensorSpec((None,) * 4, dtype) for dtype in dtypes))
 
 
 # --- Replicas of `tf.distribute` ------------------------------------------------------------------

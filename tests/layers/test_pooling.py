@@ -20,9 +20,8 @@ from tests.layers.cases import (
     pooling_cases,
 )
 
-TRAINING = (False, True) if BACKEND == "tensorflow" else (False,)
 
-
+@pytest.mark.usefixtures("every_version", "nothing_compiled")
 @bounded(80)
 @given(pooling_cases())
 def test_pooling_equals_loops(case):
@@ -34,6 +33,7 @@ def test_pooling_equals_loops(case):
     assert argmax.dtype == "uint8"
 
 
+@pytest.mark.usefixtures("every_version", "nothing_compiled")
 @bounded(30)
 @given(pooling_cases())
 def test_channels_first_equals_channels_last(case):
@@ -44,19 +44,20 @@ def test_channels_first_equals_channels_last(case):
         np.testing.assert_array_equal(numpy(a), channels_last(numpy(b)))
 
 
-@pytest.mark.parametrize("training", TRAINING)
-@bounded(12)  # each is compiled anew in training
+@pytest.mark.usefixtures("every_version", "nothing_compiled")
+@bounded(12)
 @given(case=pooling_cases())
-def test_gradients_of_overlapping_windows_add_up_as_in_loops(training, case):
+def test_gradients_of_overlapping_windows_add_up_as_in_loops(case):
     x, *arguments = case
     layer = MaxPoolingWithArgmax2D(*arguments)
     argmax = numpy(layer(x)[1])
     upstream = np.random.default_rng(0).normal(size=argmax.shape).astype("float32")
-    result = gradient(lambda x: layer(x, training=training)[0], x, upstream)
+    result = gradient(lambda x: layer(x)[0], x, upstream)
     expected = reference.max_pool_gradient(upstream, argmax, x.shape, *arguments)
     np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
+@pytest.mark.usefixtures("nothing_compiled")
 @bounded(40)
 @given(pooling_cases(padding=("valid",)))
 def test_pooling_equals_pytorch(case):
@@ -71,6 +72,7 @@ def test_pooling_equals_pytorch(case):
     np.testing.assert_array_equal(numpy(flat), channels_last(theirs[1].numpy()))
 
 
+@pytest.mark.usefixtures("nothing_compiled")
 @bounded(40)
 @given(pooling_cases())
 def test_pooling_equals_tensorflow(case):
@@ -83,6 +85,7 @@ def test_pooling_equals_tensorflow(case):
     np.testing.assert_array_equal(numpy(flat), theirs[1])
 
 
+@pytest.mark.usefixtures("nothing_compiled")
 @bounded(25)
 @given(pooling_cases(ties=False))
 def test_gradient_equals_tensorflow_max_pooling(case):
@@ -97,16 +100,17 @@ def test_gradient_equals_tensorflow_max_pooling(case):
     np.testing.assert_allclose(gradient(lambda x: layer(x)[0], x, upstream), expected, atol=1e-5)
 
 
+@pytest.mark.usefixtures("every_version")
 @pytest.mark.parametrize("mode", COMPILED)
-@pytest.mark.parametrize("training", TRAINING)
-def test_compiled_pooling_equals_eager(mode, training, rng):
+def test_compiled_pooling_equals_eager(mode, rng):
     x = rng.normal(size=(2, 7, 10, 3)).astype("float32")
     layer = MaxPoolingWithArgmax2D((3, 2), (2, 3), "same")
-    function = compiled(lambda x: layer(x, training=training), mode)
+    function = compiled(lambda x: layer(x), mode)
     for ours, expected in zip(function(x), layer(x)):
         np.testing.assert_array_equal(numpy(ours), numpy(expected))
 
 
+@pytest.mark.usefixtures("every_version")
 @pytest.mark.parametrize("padding", ["valid", "same"])
 def test_one_model_pools_every_size(padding, rng):
     image = keras.Input((None, None, 3))
@@ -124,6 +128,7 @@ def test_a_one_pixel_map_pools_to_itself():
     np.testing.assert_array_equal(numpy(argmax), np.zeros((1, 1, 1, 2)))
 
 
+@pytest.mark.usefixtures("every_version")
 def test_padding_does_not_win_over_minus_infinity():
     x = np.full((1, 3, 4, 1), -np.inf, "float32")
     _, argmax = MaxPoolingWithArgmax2D(3, 1, "same")(x)
@@ -132,14 +137,15 @@ def test_padding_does_not_win_over_minus_infinity():
     )
 
 
-@pytest.mark.parametrize("training", TRAINING)
-def test_nan_stays_visible(training):
+@pytest.mark.usefixtures("every_version")
+def test_nan_stays_visible():
     x = np.array([[3.0, np.nan], [5.0, 1.0]], "float32").reshape(1, 2, 2, 1)
-    pooled, argmax = MaxPoolingWithArgmax2D()(x, training=training)
+    pooled, argmax = MaxPoolingWithArgmax2D()(x)
     assert np.isnan(numpy(pooled)).all()
     assert numpy(argmax).item() == 1
 
 
+@pytest.mark.usefixtures("every_version")
 def test_whole_numbers_pool_as_they_are():
     x = np.array([[-7, -3], [-5, -9]], "int32").reshape(1, 2, 2, 1)
     pooled, argmax = MaxPoolingWithArgmax2D(3, 2, "same")(x)
@@ -159,12 +165,12 @@ def test_positions_take_the_smallest_type(pool_size, dtype):
     assert numpy(pooled).item() == x[0, pool_size[0] - 1, pool_size[1] - 1, 0]
 
 
+@pytest.mark.usefixtures("every_version")
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float32"])
-@pytest.mark.parametrize("training", TRAINING)
-def test_pooling_keeps_the_precision_it_computes_in(dtype, training):
+def test_pooling_keeps_the_precision_it_computes_in(dtype):
     x = np.arange(24.0).reshape(1, 4, 6, 1)
     layer = MaxPoolingWithArgmax2D(dtype=dtype)
-    pooled, argmax = layer(x, training=training)
+    pooled, argmax = layer(x)
     assert keras.backend.standardize_dtype(pooled.dtype) == layer.compute_dtype
     np.testing.assert_array_equal(numpy(ops.cast(pooled, "float32"))[0, 0, :, 0], [7, 9, 11])
     np.testing.assert_array_equal(numpy(argmax), np.full((1, 2, 3, 1), 3))

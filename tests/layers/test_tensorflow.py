@@ -2,17 +2,15 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
 
 from kerasseg.layers import (
     AtrousConv2D,
     FusedBatchNormalization,
     MaxPoolingWithArgmax2D,
-    MaxUnpooling2D,
-    pooling,
-    unpooling,
+    argmax_ops,
 )
-from tests import reference
-from tests.layers.cases import BACKEND, gradient, numpy
+from tests.layers.cases import BACKEND, bounded, pooling_cases
 
 if BACKEND != "tensorflow":
     pytest.skip("the kernels are TensorFlow's", allow_module_level=True)
@@ -60,68 +58,32 @@ def test_the_variance_of_the_fused_kernel_is_that_of_numpy(rng):
     np.testing.assert_allclose(outputs, expected, rtol=1e-3, atol=1e-4)
 
 
-ARGUMENTS = [((2, 3), (2, 3), "same"), ((3, 2), (1, 2), "valid")]
+@bounded(8)
+@given(pooling_cases())
+def test_what_is_compiled_equals_the_general_functions(case):
+    x, *arguments = case
+    windows = MaxPoolingWithArgmax2D(*arguments).windows
+    upstream = np.random.default_rng(0).normal(size=x.shape).astype("float32")
+
+    def values_and_gradient(version):
+        def pair(x):
+            pooled, argmax = version.max_pool(windows, x)
+            return version.max_unpool(windows, pooled**2, argmax, x)
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = pair(x)
+        return y, tape.gradient(y, x, upstream)
+
+    x = tf.constant(x)
+    for ours, expected in zip(values_and_gradient(tensorflow), values_and_gradient(argmax_ops)):
+        np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("arguments", ARGUMENTS)
-def test_pooling_in_pieces_and_its_gradient_are_those_of_loops(arguments, rng):
-    x = rng.permutation(2 * 7 * 8 * 3).reshape(2, 7, 8, 3).astype("float32")
-    layer = MaxPoolingWithArgmax2D(*arguments)
-
-    def pool(x):
-        return tensorflow.max_pool(layer.windows, x, pooling.max_pool, unpooling.unpool)
-
-    pooled, argmax = map(numpy, pool(tf.constant(x)))
-    expected, positions = reference.max_pool_with_argmax(x, *arguments)
-    np.testing.assert_array_equal(pooled, expected)
-    np.testing.assert_array_equal(argmax, positions)
-    upstream = rng.normal(size=pooled.shape).astype("float32")
-    np.testing.assert_allclose(
-        gradient(lambda x: pool(x)[0], x, upstream),
-        reference.max_pool_gradient(upstream, argmax, x.shape, *arguments),
-        atol=1e-5,
-    )
-
-
-@pytest.mark.parametrize("arguments", ARGUMENTS)
-def test_unpooling_in_pieces_and_its_gradient_are_those_of_loops(arguments, rng):
-    x = rng.normal(size=(2, 7, 8, 3)).astype("float32")
-    _, argmax = reference.max_pool_with_argmax(x, *arguments)
-    values = rng.normal(size=argmax.shape).astype("float32")
-    layer = MaxUnpooling2D(*arguments)
-
-    def unpool(values):
-        like, mask = tf.constant(x), tf.constant(argmax.astype("uint8"))
-        return tensorflow.max_unpool(layer.windows, values, mask, like, unpooling.unpool)
-
-    expected = reference.max_unpool(values, argmax, x.shape, *arguments)
-    np.testing.assert_array_equal(numpy(unpool(tf.constant(values))), expected)
-    upstream = rng.normal(size=x.shape).astype("float32")
-    np.testing.assert_allclose(
-        gradient(unpool, values, upstream),
-        reference.max_unpool_gradient(upstream, argmax, *arguments),
-        atol=1e-6,
-    )
-
-
-def test_a_piece_is_compiled_once_for_a_shape_and_a_dtype():
-    traced = []
-
-    def double(factor, x):
-        traced.append(x.dtype.name)
-        return factor * x
-
-    for dtype, size in (("float32", 3), ("float32", 3), ("float16", 3), ("float32", 4)):
-        x = tf.ones((2, size), dtype)
-        np.testing.assert_array_equal(tensorflow.run_compiled(double, (2,), x), np.full(x.shape, 2))
-    assert traced == ["float32", "float16", "float32"]
-
-
-def test_pieces_are_compiled_in_training_alone(monkeypatch):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
-    assert [tensorflow.compiles_pieces(t) for t in (True, False, None)] == [True, False, False]
+def test_on_gpus_nothing_is_compiled(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
-    assert not tensorflow.compiles_pieces(True)
+    monkeypatch.setattr(tensorflow, "graph", None)
+    np.testing.assert_array_equal(MaxPoolingWithArgmax2D()(np.ones((1, 2, 2, 1)))[1], 0)
 
 
 def test_one_device_is_one_replica_also_under_a_strategy():

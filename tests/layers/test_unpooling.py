@@ -26,8 +26,6 @@ from tests.layers.cases import (
     pooling_cases,
 )
 
-TRAINING = (False, True) if BACKEND == "tensorflow" else (False,)
-
 
 def pooled_case(case):
     """Other values than the maxima, so that copying the input cannot pass for unpooling."""
@@ -37,6 +35,7 @@ def pooled_case(case):
     return x, values, argmax, arguments
 
 
+@pytest.mark.usefixtures("every_version", "nothing_compiled")
 @bounded(80)
 @given(pooling_cases())
 def test_unpooling_equals_loops(case):
@@ -47,6 +46,7 @@ def test_unpooling_equals_loops(case):
     )
 
 
+@pytest.mark.usefixtures("every_version", "nothing_compiled")
 @bounded(30)
 @given(pooling_cases())
 def test_channels_first_equals_channels_last(case):
@@ -57,18 +57,19 @@ def test_channels_first_equals_channels_last(case):
     np.testing.assert_array_equal(numpy(last), channels_last(numpy(first)))
 
 
-@pytest.mark.parametrize("training", TRAINING)
-@bounded(12)  # each is compiled anew in training
+@pytest.mark.usefixtures("every_version", "nothing_compiled")
+@bounded(12)
 @given(case=pooling_cases())
-def test_gradient_goes_to_the_winner_alone(training, case):
+def test_gradient_goes_to_the_winner_alone(case):
     x, values, argmax, arguments = pooled_case(case)
     layer = MaxUnpooling2D(*arguments)
     upstream = np.random.default_rng(0).normal(size=x.shape).astype("float32")
-    result = gradient(lambda v: layer(v, argmax, x, training=training), values, upstream)
+    result = gradient(lambda v: layer(v, argmax, x), values, upstream)
     expected = reference.max_unpool_gradient(upstream, argmax, *arguments)
     np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
+@pytest.mark.usefixtures("nothing_compiled")
 @bounded(40)
 @given(pooling_cases(padding=("valid",)))
 def test_unpooling_equals_pytorch(case):
@@ -93,6 +94,7 @@ def reaches_no_pixel_twice(flat):
     return all(len(set(pixels)) == len(pixels) for pixels in maps)
 
 
+@pytest.mark.usefixtures("nothing_compiled")
 @bounded(30)
 @given(pooling_cases(overlap=False, ties=False))
 def test_unpooling_is_the_gradient_of_max_pooling_without_overlap(case):
@@ -104,6 +106,7 @@ def test_unpooling_is_the_gradient_of_max_pooling_without_overlap(case):
     )
 
 
+@pytest.mark.usefixtures("nothing_compiled")
 @bounded(40)
 @given(pooling_cases(overlap=False))
 def test_pooling_undoes_unpooling_of_what_is_not_negative(case):
@@ -120,6 +123,7 @@ def test_pooling_does_not_undo_unpooling_of_a_negative_value():
     assert numpy(MaxPoolingWithArgmax2D()(unpooled)[0]).item() == 0
 
 
+@pytest.mark.usefixtures("nothing_compiled")
 @bounded(30)
 @given(pooling_cases(overlap=False))
 def test_without_like_the_size_follows_from_the_windows(case):
@@ -138,10 +142,10 @@ def test_without_like_the_size_follows_from_the_windows(case):
     )
 
 
+@pytest.mark.usefixtures("every_version")
 @pytest.mark.parametrize("mode", COMPILED)
-@pytest.mark.parametrize("training", TRAINING)
 @pytest.mark.parametrize("arguments", [(2, 2, "same"), ((3, 2), (2, 3), "same"), (3, 1, "valid")])
-def test_compiled_pair_and_its_gradient_equal_eager(arguments, training, mode, rng):
+def test_compiled_pair_and_its_gradient_equal_eager(arguments, mode, rng):
     if BACKEND != "tensorflow":
         pytest.skip("gradients of compiled functions are written here for TensorFlow alone")
     import tensorflow as tf
@@ -149,36 +153,34 @@ def test_compiled_pair_and_its_gradient_equal_eager(arguments, training, mode, r
     pool, unpool = MaxPoolingWithArgmax2D(*arguments), MaxUnpooling2D(*arguments)
     x, upstream = rng.normal(size=(2, 2, 7, 11, 3)).astype("float32")
 
-    def step(x, upstream, training):
+    def step(x, upstream):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            pooled, argmax = pool(x, training=training)
-            unpooled = unpool(2 * pooled, argmax, x, training=training)
+            pooled, argmax = pool(x)
+            unpooled = unpool(2 * pooled, argmax, x)
         return unpooled, tape.gradient(unpooled, x, upstream)
 
     x, upstream = tf.constant(x), tf.constant(upstream)
-    function = compiled(lambda x, upstream: step(x, upstream, training), mode)
-    for ours, expected in zip(function(x, upstream), step(x, upstream, False)):
+    function = compiled(step, mode)
+    for ours, expected in zip(function(x, upstream), step(x, upstream)):
         np.testing.assert_allclose(ours, expected, atol=1e-6)
 
 
+@pytest.mark.usefixtures("every_version")
 @pytest.mark.parametrize("padding", ["valid", "same"])
-@pytest.mark.parametrize("training", TRAINING)
-def test_one_model_unpools_every_size(padding, training, rng):
+def test_one_model_unpools_every_size(padding, rng):
     image = keras.Input((None, None, 3))
     pooled, argmax = MaxPoolingWithArgmax2D((3, 2), (2, 3), padding)(image)
     unpooled = MaxUnpooling2D((3, 2), (2, 3), padding)(pooled, argmax, like=image)
     assert unpooled.shape == (None, None, None, 3)
     model = keras.Model(image, unpooled)
-    run = compiled(lambda x: model(x, training=True), "graph") if training else model
     for height, width in ((3, 2), (7, 11), (8, 6), (13, 5)):
         x = rng.integers(-9, 9, (2, height, width, 3)).astype("float32")
         arguments = ((3, 2), (2, 3), padding)
         expected = reference.max_unpool(
             *reference.max_pool_with_argmax(x, *arguments), x.shape, *arguments
         )
-        result = run(ops.convert_to_tensor(x)) if training else model.predict(x, verbose=0)
-        np.testing.assert_array_equal(numpy(result), expected)
+        np.testing.assert_array_equal(model.predict(x, verbose=0), expected)
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras compiles no training step under PyTorch")
@@ -203,12 +205,12 @@ def test_training_through_the_pair_moves_the_weights_alike(jit_compile, rng):
     assert len(set(losses[0]["loss"])) == 3, "the weights do not move"
 
 
+@pytest.mark.usefixtures("every_version")
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
-@pytest.mark.parametrize("training", TRAINING)
-def test_unpooling_keeps_the_precision_it_computes_in(dtype, training):
+def test_unpooling_keeps_the_precision_it_computes_in(dtype):
     layer = MaxUnpooling2D(dtype=dtype)
     values = np.array([9.0, 7.0]).reshape(1, 1, 2, 1)
-    unpooled = layer(values, np.array([1, 2], "uint8").reshape(1, 1, 2, 1), training=training)
+    unpooled = layer(values, np.array([1, 2], "uint8").reshape(1, 1, 2, 1))
     assert keras.backend.standardize_dtype(unpooled.dtype) == layer.compute_dtype
     np.testing.assert_array_equal(
         numpy(ops.cast(unpooled, "float32"))[0, :, :, 0], [[0, 9, 0, 0], [0, 0, 7, 0]]
