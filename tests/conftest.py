@@ -1,5 +1,6 @@
 """Fixtures of the whole suite: small data made here, real data where it lies beside us."""
 
+import functools
 import gc
 import os
 import subprocess
@@ -9,9 +10,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+if keras.backend.backend() == "jax":  # which compiles each operation for each size anew
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="session")  # hypothesis refuses one for each test
@@ -43,8 +51,16 @@ def models_of_a_module_are_forgotten_after_it():
 
 @pytest.fixture(scope="session")
 def scenes_dir(tmp_path_factory):
-    """A TFDS folder in which `street_scenes` is prepared once for all tests."""
-    return tmp_path_factory.mktemp("tfds")
+    """A TFDS folder in which `street_scenes` is prepared once for all tests, of all workers."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("the set is the same on every backend")
+    from kerasseg.datasets import load
+
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "scenes"
+    with FileLock(f"{folder}.lock"):
+        load("street_scenes", data_dir=folder)
+    return folder
 
 
 @pytest.fixture
@@ -90,20 +106,29 @@ def environment(backend):
 
 LOAD_AND_CALL = """
 import sys, kerasseg, keras, numpy as np
-model, images, result = sys.argv[1:]
-outputs = keras.saving.load_model(model)(np.load(images), training=False)
-np.save(result, keras.ops.convert_to_numpy(outputs))
+for path in map(str.strip, sys.stdin):
+    outputs = keras.saving.load_model(path)(np.load(f"{path}.images.npy"), training=False)
+    np.save(f"{path}.outputs.npy", keras.ops.convert_to_numpy(outputs))
+    print(path, flush=True)
 """
 
 
-def outputs_in_fresh_process(path, images):
-    """What a saved model gives in a new process that knows only kerasseg and keras."""
-    folder = path.parent
-    np.save(folder / "images.npy", images)
-    words = (path, folder / "images.npy", folder / "result.npy")
-    subprocess.run(
-        [sys.executable, "-c", LOAD_AND_CALL, *map(str, words)],
-        check=True,
+@functools.cache
+def fresh_process():
+    """A process that knows only kerasseg and keras; all models of a test run are loaded in it."""
+    return subprocess.Popen(
+        [sys.executable, "-c", LOAD_AND_CALL],
         env=environment(keras.backend.backend()),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    return np.load(folder / "result.npy")
+
+
+def outputs_in_fresh_process(path, images):
+    """What a saved model gives in the fresh process."""
+    np.save(f"{path}.images.npy", images)
+    process = fresh_process()
+    print(path, file=process.stdin, flush=True)
+    assert process.stdout.readline().strip() == str(path), "it does not load, see its error"
+    return np.load(f"{path}.outputs.npy")

@@ -17,6 +17,7 @@ class TestDeepLabV1(SegmentationModelTests):
     remainder = 1
     strides_to_see = 66  # 528 pixels; fc7 sees 435
     learning_rate = 0.001
+    has_own_kernels = True
 
     def build(self, *args, **kwargs):
         return deeplab_v1(*args, **{"dropout": 0.0, **kwargs})

@@ -48,14 +48,6 @@ def no_time_for_what_is_not_tested(monkeypatch):
         "__call__",
         lambda self, shape, dtype=None, **layout: np.zeros(shape, "float32"),
     )
-    if keras.backend.backend() == "jax":
-        import jax
-
-        jax.config.update("jax_disable_most_optimizations", True)
-        yield
-        jax.config.update("jax_disable_most_optimizations", False)
-    else:
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ class TestSegNet(SegmentationModelTests):
 
 class TestSegNetBasic(SegmentationModelTests):
     build = staticmethod(segnet_basic)
+    has_own_kernels = True
     test_other_sizes_are_mirrored_evenly_and_cropped_back = None  # its poolings take any size
 
 

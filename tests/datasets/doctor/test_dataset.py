@@ -3,7 +3,6 @@
 import os
 import re
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -458,7 +457,5 @@ def test_an_image_of_12000_by_9000_pixels_is_read(folder):
 
 
 def test_street_scenes_are_without_fault(scenes_dir):
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("the set is the same on every backend")
     report = check_dataset(load("street_scenes", data_dir=scenes_dir))
     assert report.findings == []
