@@ -89,7 +89,10 @@ class Chapter:
     def __init__(self, name, title, *, quick, full, choices=None, **settings):
         self.name = name
         self.title = title
-        settings = {"output": str(default_output() / name), **settings}
+        outputs = Path("outputs")
+        if not os.access(outputs if outputs.exists() else Path(), os.W_OK):
+            outputs = Path.home() / ".cache" / "kerasseg"
+        settings = {"output": str(outputs / name), **settings}
         arguments = parse_arguments(title, settings, choices or {})
         chosen = quick if arguments["quick"] else full if arguments["full"] else {}
         self.settings = SimpleNamespace(**{**settings, **chosen, **arguments})
@@ -175,13 +178,6 @@ class Chapter:
                 "source": source,
             }
         )
-
-
-def default_output():
-    folder = Path("outputs")
-    if os.access(folder if folder.exists() else Path(), os.W_OK):
-        return folder
-    return Path.home() / ".cache" / "kerasseg"
 
 
 def parse_arguments(title, settings, choices):

@@ -134,7 +134,9 @@ def output_of(model, activation="auto", multi_label=None):
             "keras.saving.load_model(path)."
         )
     outputs, source = read_graph(model) if has_graph(model) else trace(model)
-    index = main_index(outputs, source)
+    named = [id(x) in source and isinstance(source[id(x)].operation, NamedClasses) for x in outputs]
+    maps = [len(x.shape) == 4 for x in outputs]
+    index = next((found.index(True) for found in (named, maps) if any(found)), 0)
     tensor = outputs[index]
     axis = class_axis(tensor, source)
     channels = tensor.shape[axis]
@@ -232,13 +234,6 @@ def trace(model):
         )
     inputs = keras.KerasTensor(shape, dtype=model.compute_dtype)
     return keras.tree.flatten(model.compute_output_spec(inputs)), {}
-
-
-def main_index(outputs, source):
-    """Which of a model's outputs counts: the one with names, else the first map, else the first."""
-    named = [id(x) in source and isinstance(source[id(x)].operation, NamedClasses) for x in outputs]
-    maps = [len(x.shape) == 4 for x in outputs]
-    return next((found.index(True) for found in (named, maps) if any(found)), 0)
 
 
 def class_axis(tensor, source):
