@@ -33,11 +33,18 @@ def same_seed_for_every_test(rng):
     rng.bit_generator.state = np.random.default_rng(0).bit_generator.state
 
 
+@pytest.fixture(autouse=True, scope="session")
+def the_collector_passes_over_what_imports_have_left():
+    """Half a million objects, which would take longer after each module than many a module."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def models_of_a_module_are_forgotten_after_it():
     """Graphs, compiled steps and models would fill the memory before the last module."""
     yield
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     if keras.backend.backend() == "tensorflow":
         from kerasseg.layers import tensorflow
 
