@@ -5,6 +5,7 @@ TensorFlow and PyTorch have faster versions with the same interface and the same
 """
 
 import itertools
+import math
 from typing import NamedTuple
 
 from keras import ops
@@ -46,13 +47,38 @@ def max_unpool(windows, values, argmax, like=None, add=False):
     argmax = ops.cast(argmax, "float32")  # exact, and every device and runtime compares it
     argmax = pad_axes(windows, argmax, [c.pad for c in covers], -1)
     values = pad_axes(windows, values, [c.pad for c in covers], 0)
-    phases = [
+    if all(w.size == w.stride for w in windows):
+        unpooled = spread(windows, values, argmax)
+    else:
+        unpooled = interleave(windows, unpool_phases(windows, covers, values, argmax, add))
+    bounds = [(c.before, c.before + length) for c, length in zip(covers, lengths)]
+    return slice_axes(windows, unpooled, bounds)
+
+
+def spread(windows, values, argmax):
+    """Unpools windows side by side: every value, copied over its window, stays at its position.
+
+    No tensor has more than four axes, which is what LiteRT compares.
+    """
+    (height, rows), (width, columns) = ((w.axis, w.stride) for w in windows)
+    shape = ops.shape(values)
+    outer, inner = math.prod(shape[:height]), math.prod(shape[width + 1 :])
+    folded = (outer * shape[height], 1, shape[width], inner)
+    positions = ops.reshape(ops.arange(rows * columns, dtype="float32"), (rows, 1, columns))
+    here = ops.equal(
+        ops.tile(ops.reshape(argmax, folded), (1, 1, 1, columns)),
+        ops.repeat(positions, inner, axis=2),
+    )
+    copies = ops.tile(ops.reshape(values, folded), (1, 1, 1, columns))
+    unpooled = ops.where(here, copies, ops.zeros((), values.dtype))
+    return ops.reshape(unpooled, reached(windows, shape))
+
+
+def unpool_phases(windows, covers, values, argmax, add):
+    return [
         unpool_phase(windows, covers, phase, values, argmax, add)
         for phase in itertools.product(*(range(w.stride) for w in windows))
     ]
-    unpooled = interleave(windows, phases)
-    bounds = [(c.before, c.before + length) for c, length in zip(covers, lengths)]
-    return slice_axes(windows, unpooled, bounds)
 
 
 def unpool_phase(windows, covers, phase, values, argmax, add):
@@ -115,16 +141,24 @@ def cover(w, count, length):
     before = w.before(length)
     if isinstance(count, int) and isinstance(length, int):
         behind = ceil_divide(before + length, w.stride) - count
+    elif w.padding == "same" and w.size <= w.stride:
+        behind = 0
     else:
         behind = ceil_divide(w.size - 1, w.stride)
     return Cover(before, (ceil_divide(w.size, w.stride) - 1, behind), count + behind)
 
 
+def reached(windows, shape):
+    shape = list(shape)
+    for w in windows:
+        shape[w.axis] = shape[w.axis] * w.stride
+    return shape
+
+
 def interleave(windows, phases):
     """Weaves maps, one for each pair of a row and a column phase, into a larger one."""
     (height, rows), (width, columns) = ((w.axis, w.stride) for w in windows)
-    shape = list(ops.shape(phases[0]))
-    shape[height], shape[width] = shape[height] * rows, shape[width] * columns
+    shape = reached(windows, ops.shape(phases[0]))
     woven = [
         ops.stack(phases[row * columns : (row + 1) * columns], axis=width + 1)
         for row in range(rows)

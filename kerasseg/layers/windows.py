@@ -74,10 +74,9 @@ class Windows(NamedTuple):
             )
         return (length - self.size) // self.stride + 1
 
-    def tiles(self, length):
-        """Whether the windows lie side by side, without padding and without gaps."""
-        fits = isinstance(length, int) and length % self.stride == 0
-        return self.size == self.stride and (self.padding == "valid" or fits)
+    def tiles(self):
+        """Whether the windows lie side by side, without gaps."""
+        return self.size == self.stride
 
     def reach(self, count):
         """How many rows `count` windows come from: at least, or with "same" at most."""
@@ -127,26 +126,39 @@ def window_entries(windows, x):
     The second is `None` where no window has padding, else it broadcasts against the first.
     """
     lengths = [ops.shape(x)[w.axis] for w in windows]
-    if all(w.tiles(length) for w, length in zip(windows, lengths)):
-        return [(entry, None) for entry in tile_entries(windows, x, lengths)]
-    x = pad_axes(windows, x, [w.pad(length) for w, length in zip(windows, lengths)], 0)
-    entries = []
-    for offsets in itertools.product(*(range(w.size) for w in windows)):
-        bounds, real = [], None
-        for w, length, offset in zip(windows, lengths, offsets):
-            start = w.pad(length)[0] - w.before(length) + offset
-            bounds.append((start, start + (w.count(length) - 1) * w.stride + 1, w.stride))
-            real = both(real, w.is_inside(length, offset))
-        entries.append((slice_axes(windows, x, bounds), real))
-    return entries
+    cut = tile_entries if all(w.tiles() for w in windows) else strided_entries
+    inside = [
+        [w.is_inside(length, offset) for offset in range(w.size)]
+        for w, length in zip(windows, lengths)
+    ]
+    real = [both(*pair) for pair in itertools.product(*inside)]
+    return list(zip(cut(windows, x, lengths), real))
 
 
 def tile_entries(windows, x, lengths):
     """The entries of windows side by side, cut out by reshaping: slices with a step are slow."""
-    x = slice_axes(windows, x, [(0, w.reach(w.count(n))) for w, n in zip(windows, lengths)])
+    reaches = [w.reach(w.count(length)) for w, length in zip(windows, lengths)]
+    if windows[0].padding == "same":
+        fronts = [w.before(length) for w, length in zip(windows, lengths)]
+        pads = [(f, reach - length - f) for f, reach, length in zip(fronts, reaches, lengths)]
+        x = pad_axes(windows, x, pads, 0)
+    else:
+        x = slice_axes(windows, x, [(0, reach) for reach in reaches])
     entries = [x]
     for w in windows:
         entries = [entry for x in entries for entry in every(x, w.axis, w.stride)]
+    return entries
+
+
+def strided_entries(windows, x, lengths):
+    x = pad_axes(windows, x, [w.pad(length) for w, length in zip(windows, lengths)], 0)
+    entries = []
+    for offsets in itertools.product(*(range(w.size) for w in windows)):
+        bounds = []
+        for w, length, offset in zip(windows, lengths, offsets):
+            start = w.pad(length)[0] - w.before(length) + offset
+            bounds.append((start, start + (w.count(length) - 1) * w.stride + 1, w.stride))
+        entries.append(slice_axes(windows, x, bounds))
     return entries
 
 
@@ -175,7 +187,7 @@ def slice_axes(windows, x, bounds):
 
 def pad_axes(windows, x, pads, value):
     """Pads `x` along the axes of the windows; copies nothing where there is nothing to pad."""
-    if all(pad == (0, 0) for pad in pads):
+    if all(isinstance(rows, int) and rows == 0 for pad in pads for rows in pad):
         return x
     widths = [(0, 0)] * 4
     for w, pad in zip(windows, pads):
