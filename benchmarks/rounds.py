@@ -24,7 +24,6 @@ def set_threads(backend):
     """Before the backend is imported, and in the process that uses it."""
     os.environ |= {"KERAS_BACKEND": backend, "OMP_NUM_THREADS": str(THREADS)}
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=1"
     if backend == "jax" and hasattr(os, "sched_setaffinity"):  # it takes a thread for each core
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
     if backend == "tensorflow":
