@@ -5,20 +5,20 @@ Importing the package registers everything that a saved model can hold, so that
 Keras's backends; what needs more is imported on first use.
 """
 
-from kerasseg.requirements import require, require_backend
+from kerasseg.requirements import on_first_use, require_backend
+from kerasseg_command import startup
+from kerasseg_command.version import __version__
 
-require_backend()
+if startup.with_keras:
+    require_backend()
+    from kerasseg import initializers, layers, losses, metrics, models
 
-from kerasseg import initializers, layers, losses, metrics, models  # noqa: E402
-from kerasseg.inference import predict_image  # noqa: E402
-from kerasseg_command.version import __version__  # noqa: E402
-
-LOADED_ON_FIRST_USE = ("anatomy", "chapter", "cli", "datasets", "figures", "inference", "training")
-ELSEWHERE = {
+ATTRIBUTES = {
     "check_batch": "kerasseg.datasets.doctor",
     "check_dataset": "kerasseg.datasets.doctor",
     "effective_receptive_field": "kerasseg.anatomy",
     "load_torch_weights": "kerasseg.anatomy",
+    "predict_image": "kerasseg.inference",
     "receptive_field": "kerasseg.anatomy",
 }
 EARLIER_NAMES = {  # of modules, which lie in packages now
@@ -36,20 +36,21 @@ __all__ = [
     "losses",
     "metrics",
     "models",
-    "predict_image",
-    *LOADED_ON_FIRST_USE,
-    *ELSEWHERE,
+    "anatomy",
+    "chapter",
+    "cli",
+    "datasets",
+    "figures",
+    "inference",
+    "training",
+    *ATTRIBUTES,
 ]
 
-
-def __getattr__(name):
-    if name in LOADED_ON_FIRST_USE:
-        return require(f"kerasseg.{name}")
-    if name in ELSEWHERE:
-        return getattr(require(ELSEWHERE[name]), name)
-    if name in EARLIER_NAMES:
-        return require(EARLIER_NAMES[name])
-    raise AttributeError(f"module 'kerasseg' has no attribute {name!r}")
+__getattr__ = on_first_use(
+    __name__,
+    ATTRIBUTES,
+    EARLIER_NAMES | {name: f"kerasseg.{name}" for name in __all__ if name not in ATTRIBUTES},
+)
 
 
 def __dir__():

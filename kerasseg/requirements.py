@@ -43,6 +43,35 @@ def require(module, extra="book"):
         raise ModuleNotFoundError(missing(lacking, extra), name=error.name) from None
 
 
+def on_first_use(package, attributes, modules=None):
+    """A `__getattr__` for a package, which imports what is asked for and not before (PEP 562).
+
+    Args:
+        package: The `__name__` of the package.
+        attributes: {name: full name of the module that defines it}.
+        modules: {name: full name of the module that it is}.
+
+    Returns:
+        The function. It raises `AttributeError` for other names, and `ModuleNotFoundError` as
+        `require` does.
+
+    Example:
+
+    >>> on_first_use("shapes", {"sqrt": "math"})("sqrt")(4)
+    2.0
+    """
+    modules = modules or {}
+
+    def __getattr__(name):
+        if name in attributes:
+            return getattr(require(attributes[name]), name)
+        if name in modules:
+            return require(modules[name])
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return __getattr__
+
+
 def require_backend():
     """Imports Keras, and says what to do where the backend that it is set to is not installed.
 

@@ -1,6 +1,7 @@
 """Reads the command line, runs the command, and turns errors into a line and an exit code."""
 
 import argparse
+import contextlib
 import difflib
 import importlib
 import inspect
@@ -8,7 +9,7 @@ import re
 import sys
 import warnings
 
-from kerasseg_command import chapters, check, evaluate, export, predict, train
+from kerasseg_command import chapters, check, evaluate, export, predict, startup, train
 from kerasseg_command.quiet import quiet_imports
 from kerasseg_command.version import __version__
 
@@ -28,7 +29,8 @@ def main(arguments=None):
         if hasattr(stream, "reconfigure"):  # `io.StringIO` has none, and shows every name
             stream.reconfigure(errors="backslashreplace")
     try:
-        with quiet_imports():
+        startup.with_keras = startup.needs_keras(command, options)
+        with quiet_imports() if startup.with_keras else contextlib.nullcontext():
             run = importlib.import_module("kerasseg.cli").function_of(command)
         with warnings.catch_warnings():
             warnings.showwarning = show_warning

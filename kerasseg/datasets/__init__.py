@@ -1,8 +1,8 @@
 """Every source of images, as batches for `fit`; and the label doctor, which needs no TensorFlow."""
 
-from kerasseg.requirements import require
+from kerasseg.requirements import on_first_use
 
-ELSEWHERE = {
+ATTRIBUTES = {
     "SOURCES": "kerasseg.datasets.loading",
     "Dataset": "kerasseg.datasets.dataset",
     "Source": "kerasseg.datasets.dataset",
@@ -20,16 +20,11 @@ MODULES = (
     "pets",
     "street_scenes",
 )
-__all__ = [*ELSEWHERE, "corruptions"]
+__all__ = [*ATTRIBUTES, "corruptions"]
 
-
-def __getattr__(name):
-    """Imports TensorFlow when something is loaded, not before."""
-    if name in ELSEWHERE:
-        return getattr(require(ELSEWHERE[name]), name)
-    if name in MODULES:
-        return require(f"kerasseg.datasets.{name}")
-    raise AttributeError(f"module 'kerasseg.datasets' has no attribute {name!r}")
+__getattr__ = on_first_use(
+    __name__, ATTRIBUTES, {name: f"kerasseg.datasets.{name}" for name in MODULES}
+)
 
 
 def __dir__():

@@ -6,7 +6,6 @@ import re
 import numpy as np
 
 from kerasseg.datasets.masks import MOST_CLASSES, is_void
-from kerasseg.layers.arguments import is_integer
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 NUMBERS = rf"{NUMBER}(?:[\s,;]+{NUMBER})*"
@@ -160,10 +159,17 @@ def checked(where, rows):
     if all(colour is None for colour in colours):
         return {"class_names": names, "colours": None}
     for name, colour in zip(names, colours):
-        parts = colour or ()
-        if len(parts) != 3 or not all(is_integer(n) and 0 <= n <= 255 for n in parts):
+        if not is_colour(colour):
             raise ValueError(
                 f"{where}: expected a colour of three whole numbers, 0 to 255, for every class. "
                 f"Received: {name!r}: {colour}"
             )
     return {"class_names": names, "colours": tuple(tuple(map(int, c)) for c in colours)}
+
+
+def is_colour(colour):
+    """Whether it holds three whole numbers from 0 to 255."""
+    try:
+        return len(bytes(colour)) == 3 and bool not in map(type, colour)
+    except (TypeError, ValueError):  # not whole, or too large
+        return False

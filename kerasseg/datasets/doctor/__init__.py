@@ -4,9 +4,19 @@ Book: chapter 6, "Preparing data for smart car apps". A mask that was resized sm
 JPEG or counted from 0 to 255 trains without an error, and the model learns nothing.
 """
 
-from kerasseg.datasets.doctor.batch import check_batch
-from kerasseg.datasets.doctor.dataset import check_dataset
-from kerasseg.datasets.doctor.report import Report, Statistics
-from kerasseg.datasets.faults import Finding
+from kerasseg.requirements import on_first_use
 
-__all__ = ["Finding", "Report", "Statistics", "check_batch", "check_dataset"]
+ATTRIBUTES = {
+    "Finding": "kerasseg.datasets.faults",
+    "Report": "kerasseg.datasets.doctor.report",
+    "Statistics": "kerasseg.datasets.doctor.report",
+    "check_batch": "kerasseg.datasets.doctor.batch",
+    "check_dataset": "kerasseg.datasets.doctor.dataset",
+}
+__all__ = [*ATTRIBUTES]
+
+__getattr__ = on_first_use(__name__, ATTRIBUTES)
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,23 @@
+"""Whether `import kerasseg` imports Keras as well.
+
+It does everywhere but in the process of a command that needs no Keras: `kerasseg check` would wait
+several seconds for a backend that it never uses. `main` decides before it imports `kerasseg`.
+"""
+
+with_keras = True
+
+
+def needs_keras(command, options):
+    """Whether a command builds, loads or trains a model.
+
+    Args:
+        command: Its name.
+        options: What was parsed of the command line.
+
+    Example:
+
+    >>> needs_keras("check", None)
+    False
+    """
+    lists_chapters = command == "chapters" and options.action is None
+    return command != "check" and not lists_chapters
