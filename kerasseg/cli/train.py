@@ -142,7 +142,9 @@ def tensorboard(kept):
     spec = importlib.util.find_spec("tensorboard")
     if spec is None or spec.origin is None:  # a mere folder of this name
         return []
-    return [keras.callbacks.TensorBoard(str(kept.folder / "tensorboard"), write_graph=False)]
+    callback = keras.callbacks.TensorBoard(str(kept.folder / "tensorboard"), write_graph=False)
+    callback.async_safe = True  # it writes at the end of an epoch, so no step need wait for it
+    return [callback]
 
 
 def finish(kept, selection):

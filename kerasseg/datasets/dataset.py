@@ -1,7 +1,8 @@
 """From records to batches: read, cache, shuffle, augment, batch, corrupt, prefetch, in this order.
 
 A data set too large for the memory is not cached. Shuffling then comes before reading, so that the
-shuffle buffer holds records, which are paths or encoded images, and no decoded ones.
+shuffle buffer holds records, which are paths or encoded images, and no decoded ones. Of a set whose
+source has kept the images that it decoded, nothing is cached either: reading takes them from there.
 """
 
 import dataclasses
@@ -45,6 +46,9 @@ class Source:
             class name, instead of one id per pixel.
         class_pixels: Integers (images, classes): the pixels of each class in each training image;
             `None` where the source has not counted them.
+        kept: `(image size, function)` where the source has decoded its images before and keeps
+            them in memory, resized to that size, or as they were for `None`: the function gives
+            what `read` gives of a record, resized. `None` where it keeps nothing.
     """
 
     splits: dict[str, tf.data.Dataset]
@@ -59,6 +63,7 @@ class Source:
     name: str = ""
     multi_label: bool = False
     class_pixels: np.ndarray | None = None
+    kept: tuple | None = None
 
 
 class Dataset:
@@ -87,7 +92,7 @@ class Dataset:
     def __init__(self, source, *, target, image_size, batch_size, augment, seed, corruption=None):
         self.source = source
         self.target = target or source.targets[0]
-        self.image_size = image_size
+        self.image_size = None if image_size is None else tuple(image_size)
         self.batch_size = batch_size
         self.augment = float(augment) if source.augmentable else 0.0
         self.seed = seed
@@ -166,16 +171,23 @@ class Dataset:
         rest, held_out = seeded_split(self.source.splits["train"], fraction)
         return self._batches(rest, training=True), self._batches(held_out)
 
+    @property
+    def _kept(self):
+        """The function that reads a record from memory; `None` if images are not kept so large."""
+        size, read = self.source.kept or (None, None)
+        return read if size == self.image_size else None
+
     def _batches(self, records, training=False):
         data = records.map(self._read, num_parallel_calls=tf.data.AUTOTUNE)
-        streamed = len(records) * element_bytes(data) > CACHE_LIMIT
-        data = records if streamed else data.cache()
+        streamed = not self._kept and len(records) * element_bytes(data) > CACHE_LIMIT
+        read_late = streamed or self._kept
+        data = records if read_late else data.cache()
         if training:
             room = SHUFFLE_LIMIT // self.source.record_bytes if streamed else len(records)
             data = self._shuffle(data, buffer_size=max(1, min(len(records), room)))
         else:
             data = data.enumerate()
-        if streamed:
+        if read_late:
             data = data.map(lambda i, x: (i, self._read(x)), num_parallel_calls=tf.data.AUTOTUNE)
         if training and self.augment:
             data = data.map(self._augment, num_parallel_calls=tf.data.AUTOTUNE)
@@ -205,7 +217,7 @@ class Dataset:
         return epochs.flat_map(shuffled).apply(tf.data.experimental.assert_cardinality(count))
 
     def _read(self, record):
-        example = self.source.read(record)
+        example = (self._kept or self.source.read)(record)
         image, target = example["image"], example[self.target]
         if self.image_size is not None:
             image = resize(image, self.image_size)

@@ -33,6 +33,7 @@ class Examined:
         palettes: {index: (red, green, blue)} of each mask, empty without a palette.
         plain_bytes: The sizes of the files if TensorFlow can read them, else -1.
         findings: What is wrong, whatever the values in the mask mean.
+        kept: What `keep` made of the decoded image and masks; `None` for nothing.
     """
 
     image_path: object
@@ -42,6 +43,7 @@ class Examined:
     palettes: list[dict] = field(default_factory=list)
     plain_bytes: tuple = ()
     findings: list = field(default_factory=list)
+    kept: object = None
 
     @property
     def size(self):
@@ -52,13 +54,15 @@ class Examined:
         return [finding for finding in self.findings if finding.severity == "error"]
 
 
-def examine(pair, colours=None):
+def examine(pair, colours=None, keep=None):
     """Looks at an image file and its mask file, and decodes each once.
 
     Args:
         pair: `(image path, mask path)`; a tuple of mask paths, one per label, for a multi-label
             folder.
         colours: (red, green, blue) of each class, by which palette masks are read.
+        keep: A function of the image, uint8 (height, width, 3), and the values of its masks, as
+            `files.values_of` gives them: what it returns is kept. Pairs with errors are left out.
 
     Returns:
         An `Examined`: sizes, pixels of each value, palette and findings. A damaged file is a
@@ -66,12 +70,13 @@ def examine(pair, colours=None):
     """
     image_path, masks = pair[0], paths_of(pair[1])
     result = Examined(image_path, masks)
-    plain, turned = [], {}
+    plain, turned, decoded = [], {}, []
     try:
         picture = files.decode(image_path)
         turned[image_path] = picture.info["orientation"]
         plain.append(picture.info["plain"])
-        result.image = measure_image(files.pixels_of(picture, image_path))
+        decoded.append(files.pixels_of(picture, image_path))
+        result.image = measure_image(decoded[0])
         result.findings += findings_of_image_file(picture, image_path, result.image)
     except Unusable as error:
         result.findings.append(error.finding)
@@ -85,6 +90,7 @@ def examine(pair, colours=None):
             palette = files.palette_of(picture)
             values = np.asarray(picture) if picture.mode == "F" else files.values_of(picture, path)
             labels = measure_labels(values)
+            decoded.append(values)
             if picture.info.get("lossy"):
                 result.findings += findings_of_lossy_file(path, labels)
         except Unusable as error:
@@ -95,6 +101,8 @@ def examine(pair, colours=None):
     simple = len(plain) == len(paths) and all(plain)
     result.plain_bytes = tuple(os.path.getsize(path) if simple else -1 for path in paths)
     result.findings += findings_of_measures(result, turned)
+    if keep is not None and not result.errors:
+        result.kept = keep(*decoded)
     return result
 
 
@@ -108,10 +116,10 @@ def examine_arrays(image, labels, path, label_path=None):
     return result
 
 
-def examine_all(pairs, colours=None, progress=lambda items: items):
+def examine_all(pairs, colours=None, progress=lambda items: items, keep=None):
     """{pair: its `Examined`}, several at a time."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        examined = progress(pool.map(partial(examine, colours=colours), pairs))
+        examined = progress(pool.map(partial(examine, colours=colours, keep=keep), pairs))
         return dict(zip(pairs, examined))
 
 

@@ -1,4 +1,8 @@
-"""From a folder of files to a `Source`: TensorFlow reads what the label doctor has examined."""
+"""From a folder of files to a `Source`: TensorFlow reads what the label doctor has examined.
+
+A set that fits into memory is decoded once: what the doctor decodes is kept, resized, and every
+epoch reads it from there. The files of a larger set are decoded again in every epoch.
+"""
 
 import os
 import warnings
@@ -8,7 +12,8 @@ from itertools import chain
 import numpy as np
 import tensorflow as tf
 
-from kerasseg.datasets.dataset import Source
+from kerasseg.datasets import dataset
+from kerasseg.datasets.dataset import Source, resize, resize_labels
 from kerasseg.datasets.examine import different_size, examine_all, masks_of
 from kerasseg.datasets.faults import NO_IMAGE, NO_MASK, Unusable
 from kerasseg.datasets.files import read_image, read_mask
@@ -18,7 +23,7 @@ from kerasseg.datasets.pairs import paths_of, with_validation
 CHANGED = "It could be used when the set was loaded: put the file back, or load the set again."
 
 
-def label_map_source(folder, name, skip_damaged=False):
+def label_map_source(folder, name, skip_damaged=False, image_size=None):
     """The `Source` of a folder, all of whose files have been examined once.
 
     A folder without splits gives a fifth of its pairs to validation, drawn with a fixed seed; a
@@ -29,13 +34,16 @@ def label_map_source(folder, name, skip_damaged=False):
         name: What the data set is called.
         skip_damaged: Whether pairs that cannot be used are left out, and listed in a warning and
             in the source's `skipped`, instead of stopping everything.
+        image_size: `(height, width)` that the images will be resized to, as in `load`.
 
     Raises:
         FileNotFoundError: an image without a mask or a mask without an image.
         ValueError: a damaged file, a mask of another size than its image, values that mean no
             class; with the path.
     """
-    examined = examine_all(list(chain(*folder.splits.values())), folder.colours)
+    pairs = list(chain(*folder.splits.values()))
+    keeper = Keeper(len(pairs), image_size)
+    examined = examine_all(pairs, folder.colours, keep=keeper)
     masks = masks_of(folder, examined.values())
     errors = [finding for finding in folder.findings if finding.severity == "error"]
     usable = {}
@@ -51,7 +59,37 @@ def label_map_source(folder, name, skip_damaged=False):
     splits = {split: [p for p in pairs if usable[p]] for split, pairs in folder.splits.items()}
     warn_of_unread(folder)
     handle_errors(folder, errors, splits, skip_damaged)
-    return source_of(folder, name, masks, examined, splits, tuple(map(str, errors)))
+    return source_of(folder, name, masks, examined, splits, tuple(map(str, errors)), keeper)
+
+
+class Keeper:
+    """Keeps decoded pairs, resized, if all of a set fit into `dataset.CACHE_LIMIT` bytes.
+
+    Args:
+        count: The number of pairs in the set.
+        image_size: `(height, width)`, or `None` to keep the sizes.
+
+    Attributes:
+        full: Whether they do not fit, and nothing more is kept.
+    """
+
+    def __init__(self, count, image_size):
+        self.count = count
+        self.image_size = image_size
+        self.full = False
+
+    def __call__(self, image, *masks):
+        """[image, masks] of one pair as arrays; `None` if there is no room."""
+        if self.full:
+            return None
+        arrays = [image, *masks]
+        if self.image_size is not None:
+            with tf.device("CPU"):
+                image = resize(tf.constant(image), self.image_size)
+                masks = [resize_labels(tf.constant(mask), self.image_size) for mask in masks]
+            arrays = [array.numpy() for array in (image, *masks)]
+        self.full |= self.count * sum(array.nbytes for array in arrays) > dataset.CACHE_LIMIT
+        return None if self.full else arrays
 
 
 def warn_of_unread(folder):
@@ -97,7 +135,7 @@ def fewer_than_needed(path, splits):
     return None
 
 
-def source_of(folder, name, masks, examined, usable, skipped):
+def source_of(folder, name, masks, examined, usable, skipped, keeper):
     splits = with_validation(usable)
     sizes = {examined[pair].size for pair in chain(*splits.values())}
     size = sizes.pop() if len(sizes) == 1 else (None, None)
@@ -105,6 +143,16 @@ def source_of(folder, name, masks, examined, usable, skipped):
     if folder.multi_label:
         names = folder.class_names
         colours = np.array(folder.colours or voc_colours(len(names) + 1)[1:], "uint8")
+    labels = len(names) if folder.multi_label else None
+    read_memory = None
+    if not keeper.full:
+        pairs = {p: examined[p].kept for p in chain(*splits.values())}
+        examples = {
+            os.fsencode(image_path): (image, np.stack([masks.to_ids(m) for m in maps], -1))
+            for (image_path, _), (image, *maps) in pairs.items()
+        }
+        shown = keeper.image_size or size
+        read_memory = partial(read_kept, examples=examples, size=shown, labels=labels)
     return Source(
         splits={split: records(pairs, examined) for split, pairs in splits.items()},
         read=partial(
@@ -112,8 +160,9 @@ def source_of(folder, name, masks, examined, usable, skipped):
             masks=masks,
             colours=None if folder.multi_label else folder.colours,
             size=size,
-            labels=len(names) if folder.multi_label else None,
+            labels=labels,
         ),
+        kept=read_memory and (keeper.image_size, read_memory),
         targets=("label", "image"),
         class_names=names,
         colours=colours,
@@ -186,11 +235,20 @@ def read_pair(record, masks, colours=None, size=(None, None), labels=None):
 
     sizes = tf.numpy_function(file_sizes, [paths], tf.int64)
     unchanged = tf.reduce_all(sizes == tf.cast(record["bytes"], tf.int64))
-    image, label = tf.cond(unchanged, by_tensorflow, by_pillow)
-    image = tf.ensure_shape(image, (*size, 3))
-    if labels:
-        return {"image": image, "label": tf.ensure_shape(label, (*size, labels))}
-    return {"image": image, "label": tf.ensure_shape(label, (*size, 1))[..., 0]}
+    return example_of(*tf.cond(unchanged, by_tensorflow, by_pillow), size, labels)
+
+
+def read_kept(record, examples, size, labels):
+    """What `read_pair` reads, from {image path: (image, masks of ids)}, resized already."""
+    arrays = tf.numpy_function(examples.__getitem__, [record["image"]], (tf.uint8, tf.uint8))
+    return example_of(*arrays, size, labels)
+
+
+def example_of(image, maps, size, labels):
+    """{"image", "label"} of an image and its masks, (height, width, masks), of `size`."""
+    maps = tf.ensure_shape(maps, (*size, labels or 1))
+    label = maps if labels else maps[..., 0]
+    return {"image": tf.ensure_shape(image, (*size, 3)), "label": label}
 
 
 def file_sizes(paths):

@@ -105,6 +105,8 @@ def load(
             raise ValueError(f"{name} takes no `{key}`: leave it out. Received: {key}={value!r}")
     if "download" in taken:  # the others never download
         given["download"] = download
+    if "image_size" in taken and image_size is not None:  # the others read when they are asked to
+        given["image_size"] = tuple(map(int, image_size))
     source = dataclasses.replace(make_source(**given), name=name)
     if target not in (None, *source.targets):
         raise ValueError(

@@ -2,7 +2,8 @@
 
 An epoch is kept when `run.json` names it. That file is replaced in one step, after the epoch's
 model has been written under a name of its own, so a process killed at any moment leaves a complete
-epoch behind. Everything else (`best.keras`, `last.keras`, `log.csv`) follows from it.
+epoch behind. Everything else follows from it: `log.csv`, and `best.keras` and `last.keras`, which
+are further names of models that are there already.
 """
 
 import contextlib
@@ -10,14 +11,21 @@ import csv
 import functools
 import itertools
 import math
-import shutil
 import time
 from pathlib import Path
 
 import keras
 
 from kerasseg.training.files import as_json, one_line, write_json_whole, write_whole
-from kerasseg.training.run_folder import CHECKPOINTS, lock_folder, read_run, remove_run, same_file
+from kerasseg.training.run_folder import (
+    CHECKPOINTS,
+    checksum,
+    link_or_copy,
+    lock_folder,
+    read_run,
+    remove_run,
+    same_file,
+)
 from kerasseg.training.seeds import seeded_layers
 from kerasseg_command.version import __version__
 
@@ -61,14 +69,16 @@ class Run(keras.callbacks.Callback):
     Attributes:
         state: What `run.json` holds: "settings", "data" (the fingerprint), "versions", "epoch"
             (how many are finished), "best" ({"epoch", and the score under its name}, or `None`),
-            "history" (the rows of `log.csv`) and "finished".
+            "history" (the rows of `log.csv`), "models" ({file: checksum}) and "finished".
         epoch: How many epochs are finished: `initial_epoch` for `fit`.
         over: Whether there is nothing left to train: all epochs are done, or patience ran out.
         stopped_early: Whether patience ran out before all epochs were done.
 
     Nothing is written before `fit` begins. It leaves in `folder`: `run.json`; `log.csv`, a row per
-    epoch; `best.keras`, the epoch with the best score; `last.keras`; `checkpoints/`, from which
-    the two are copied, so that a program that writes over them does not damage the run.
+    epoch; `best.keras`, the epoch with the best score; `last.keras`; and `checkpoints/`, the same
+    two files under the names of their epochs. A model is written once, and its other names are
+    hard links (copies on a file system without links), so do not write over these files: a run
+    whose model another program has changed does not go on. Copies of them are free to use.
 
     Raises:
         ValueError: the folder holds another run, or other files, or another process trains there;
@@ -86,6 +96,11 @@ class Run(keras.callbacks.Callback):
     ...               epochs=50, initial_epoch=run.epoch)
     >>> best = run.load("best")  # doctest: +SKIP
     """
+
+    # Under JAX and PyTorch, Keras then calls `on_train_batch_end` beside the training, which need
+    # not wait for the loss of each step, and raises its errors at a later step, or before
+    # `on_epoch_end`. Under TensorFlow, Keras waits for every step whatever the callbacks are.
+    async_safe = True
 
     def __init__(
         self,
@@ -122,6 +137,7 @@ class Run(keras.callbacks.Callback):
                 "epoch": 0,
                 "best": None,
                 "history": [],
+                "models": {},
                 "finished": False,
             }
         )
@@ -134,7 +150,7 @@ class Run(keras.callbacks.Callback):
         kept = None if force else read_run(self.folder)
         if kept:
             self._check_same(kept)
-            self.state = {**kept, "settings": self.state["settings"]}
+            self.state = {**self.state, **kept, "settings": self.state["settings"]}
             self.state["finished"] &= self.over  # not if there are more epochs to train now
 
     @property
@@ -157,6 +173,9 @@ class Run(keras.callbacks.Callback):
             return None
         path = self._checkpoint(self.epoch if which == "last" else self.state["best"]["epoch"])
         try:
+            found = checksum(path)
+            if self.state["models"].get(path.name, found) != found:
+                raise ValueError("another program has written over it, or over its other name")
             return keras.saving.load_model(path)
         except Exception as error:  # a damaged zip or HDF5 file fails in many ways
             raise ValueError(
@@ -203,9 +222,15 @@ class Run(keras.callbacks.Callback):
         self._epoch_context.enter_context(seeded_layers(self.model, self.data.seed, epoch))
         self._began = time.monotonic()
 
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch and self._direction is None:  # after the first step Keras knows its metrics
+            logs = self.model.get_metrics_result()
+            self._check_monitor(self.monitor.removeprefix("val_"), logs)
+            self._direction = direction(self.model, self.monitor, self.mode)
+
     def on_train_batch_end(self, batch, logs=None):
-        logs = logs or {}
-        loss = logs.get("loss", 0.0)
+        """Stops at a loss that is no number. `logs` has its mean since the epoch began."""
+        loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             raise ValueError(
                 f"The loss became {loss} in epoch {self.epoch + 1}, at step {batch + 1}. Either "
@@ -214,9 +239,6 @@ class Run(keras.callbacks.Callback):
                 "`kerasseg check` and `kerasseg.check_batch` find. "
                 f"{self.summary()} Another try needs another folder, or --force."
             )
-        if self._direction is None:  # the first step, after which Keras knows its metrics
-            self._check_monitor(self.monitor.removeprefix("val_"), logs)
-            self._direction = direction(self.model, self.monitor, self.mode)
 
     def on_test_begin(self, logs=None):
         self._epoch_context.close()
@@ -234,8 +256,12 @@ class Run(keras.callbacks.Callback):
         changes = {"epoch": epoch + 1, "best": best, "history": [*self.state["history"], row]}
         if self.writes:
             with self._writing():
-                write_whole(self._checkpoint(epoch + 1), self._save)
-                self._commit(changes)
+                path = self._checkpoint(epoch + 1)
+                write_whole(path, self._save)
+                sums = {**self.state["models"], path.name: checksum(path)}
+                kept = {self._checkpoint(number).name for number in (epoch + 1, best["epoch"])}
+                models = {name: sums[name] for name in sums if name in kept}
+                self._commit({**changes, "models": models})
                 self._publish()
         else:
             self.state = as_json({**self.state, **changes})
@@ -274,7 +300,7 @@ class Run(keras.callbacks.Callback):
             named["best.keras"] = self._checkpoint(self.state["best"]["epoch"])
         for name, checkpoint in named.items():
             if not same_file(self.folder / name, checkpoint):
-                write_whole(self.folder / name, functools.partial(shutil.copy2, checkpoint))
+                write_whole(self.folder / name, functools.partial(link_or_copy, checkpoint))
         write_whole(self.folder / "log.csv", self._write_log)
         for path in itertools.chain(*map(self.folder.glob, CHECKPOINTS)):
             if path not in named.values():

@@ -1,8 +1,12 @@
 """The folder of a run: reading it, locking it, removing it."""
 
 import functools
+import hashlib
 import itertools
 import json
+import os
+import shutil
+import zipfile
 
 from kerasseg.requirements import require
 
@@ -72,8 +76,27 @@ def lock_folder(folder):
     return lock
 
 
+def link_or_copy(path, other):
+    """Gives a file a second name, `other`; a copy where the file system has no hard links."""
+    try:
+        os.link(path, other)
+    except (OSError, NotImplementedError):
+        shutil.copy2(path, other)
+
+
+def checksum(path):
+    """A digest of a `.keras` file, from the checksums that its directory holds, read in no time.
+
+    Raises:
+        OSError, zipfile.BadZipFile: no such file, or a part of one.
+    """
+    with zipfile.ZipFile(path) as archive:
+        parts = sorted((part.filename, part.file_size, part.CRC) for part in archive.infolist())
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
 def same_file(path, other):
-    """Whether one is an untouched copy of the other, by size and modification time."""
+    """Whether one is the other, or an untouched copy of it, by size and modification time."""
     if not path.exists():
         return False
     status, expected = path.stat(), other.stat()

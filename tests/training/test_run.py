@@ -9,6 +9,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import zipfile
 from unittest import mock
 
@@ -224,6 +225,7 @@ def test_files_that_no_epoch_names_are_never_read_and_vanish(tmp_path, pictures)
     checkpoints = tmp_path / "checkpoints"
     (checkpoints / "epoch_0002.keras").write_bytes(b"PK half a file")
     (checkpoints / ".epoch_0002.keras").write_bytes(b"PK")
+    (tmp_path / "best.keras").unlink()
     (tmp_path / "best.keras").write_bytes(b"PK")
     assert started(tmp_path, pictures).epoch == 1
     assert [path.name for path in checkpoints.iterdir()] == ["epoch_0001.keras"]
@@ -234,6 +236,52 @@ def test_a_damaged_model_that_an_epoch_names_is_one_clear_error(tmp_path, pictur
     started(tmp_path, pictures, [0.5])
     (tmp_path / "checkpoints" / "epoch_0001.keras").write_bytes(b"PK half a file")
     with pytest.raises(ValueError, match=r"epoch_0001.keras, which .*run.json names, cannot be"):
+        started(tmp_path, pictures)
+
+
+def models_in(folder):
+    """{(inode, time of the last write)} of the model files of a run, whatever their names."""
+    files = (path.stat() for path in folder.rglob("*.keras"))
+    return {(file.st_ino, file.st_mtime_ns) for file in files}
+
+
+def count_written(tmp_path, pictures, scores):
+    """The model files that each epoch wrote, best or not."""
+    run, before, counts = started(tmp_path, pictures), set(), []
+    for score in scores:
+        run.on_epoch_begin(run.epoch)
+        run.on_epoch_end(run.epoch, {"loss": 1.0, "val_mean_iou": score})
+        counts.append(len(models_in(tmp_path) - before))
+        before |= models_in(tmp_path)
+    return counts
+
+
+def test_an_epoch_writes_one_model_file(tmp_path, pictures):
+    assert count_written(tmp_path, pictures, [0.5, 0.4, 0.6, 0.7]) == [1, 1, 1, 1]
+    assert {path.name for path in tmp_path.rglob("*.keras")} == {
+        *("best.keras", "last.keras", "epoch_0004.keras")
+    }
+
+
+def test_a_file_system_without_hard_links_has_copies(tmp_path, pictures, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert count_written(tmp_path, pictures, [0.5, 0.4]) == [3, 2]
+    assert len(models_in(tmp_path)) == 4
+    started(tmp_path, pictures, [0.6])
+    assert (tmp_path / "best.keras").read_bytes() == (tmp_path / "last.keras").read_bytes()
+
+
+def test_a_model_that_another_program_wrote_over_is_one_clear_error(tmp_path, pictures):
+    run = started(tmp_path, pictures, [0.5, 0.4])
+    net(run.data).save(tmp_path / "best.keras")
+    assert run.load() is not None
+    with pytest.raises(ValueError, match=r"epoch_0001.keras, which .* loaded: another program has"):
+        run.load("best")
+    net(run.data).save(tmp_path / "last.keras")
+    with pytest.raises(ValueError, match=r"epoch_0002.keras, which .* loaded: another program has"):
         started(tmp_path, pictures)
 
 
@@ -322,6 +370,36 @@ def test_a_training_that_diverges_stops_at_once_and_keeps_the_best(tmp_path, pic
         train(tmp_path, pictures, [Diverge()])
     kept = keras.saving.load_model(tmp_path / "best.keras")
     assert all(np.isfinite(weight).all() for weight in kept.get_weights())
+
+
+class DivergeInTheLastStep(keras.callbacks.Callback):
+    async_safe = True
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == self.params["steps"] - 1:
+            weight = self.model.trainable_weights[0]
+            weight.assign(np.full(weight.shape, np.nan))
+
+
+def test_a_loss_that_is_nan_in_the_last_step_keeps_no_model(tmp_path, pictures):
+    with pytest.raises(ValueError, match=r"The loss became nan in epoch 1, at step 3\."):
+        train(tmp_path, pictures, [DivergeInTheLastStep()])
+    assert [*tmp_path.rglob("*.keras")] == []
+    assert json.loads((tmp_path / "run.json").read_text())["epoch"] == 0
+
+
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="Keras itself waits there")
+def test_no_step_waits_for_the_loss_of_the_one_before(tmp_path, pictures, monkeypatch):
+    read, threads = training.Run.on_train_batch_end, []
+
+    def noting(self, batch, logs=None):
+        threads.append(threading.current_thread())
+        read(self, batch, logs)
+
+    monkeypatch.setattr(training.Run, "on_train_batch_end", noting)
+    train(tmp_path, pictures)
+    assert len(threads) == EPOCHS * 3
+    assert threading.main_thread() not in threads
 
 
 def test_a_full_disk_is_one_clear_error_and_the_next_start_goes_on(tmp_path, pictures):

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
@@ -90,3 +91,26 @@ def test_a_copy_is_untouched_if_size_and_time_are_those_of_the_other(tmp_path):
     copy.write_text("weights and more")
     os.utime(copy, ns=(0, first.stat().st_mtime_ns))
     assert not run_folder.same_file(copy, first)
+
+
+def test_a_checksum_is_that_of_what_the_parts_of_a_model_hold(tmp_path):
+    def archive(name, **parts):
+        with zipfile.ZipFile(tmp_path / name, "w") as file:
+            for part, text in parts.items():
+                file.writestr(part, text)
+        return tmp_path / name
+
+    first = run_folder.checksum(archive("a", config="{}", weights="1 2 3"))
+    assert run_folder.checksum(archive("b", weights="1 2 3", config="{}")) == first
+    assert run_folder.checksum(archive("c", config="{}", weights="1 2 4")) != first
+    (tmp_path / "a").write_bytes(b"PK half a file")
+    with pytest.raises(zipfile.BadZipFile):
+        run_folder.checksum(tmp_path / "a")
+
+
+def test_a_second_name_is_the_same_file(tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.write_text("weights")
+    run_folder.link_or_copy(first, second)
+    assert os.path.samefile(first, second)
+    assert run_folder.same_file(second, first)
