@@ -11,11 +11,14 @@ import subprocess
 import sys
 import time
 import warnings
+from collections import Counter
+from pathlib import Path
 from unittest import mock
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerasseg import cli, datasets, models, training
 from kerasseg.cli import train as command
@@ -348,9 +351,64 @@ def test_a_file_that_vanishes_during_training_is_named_without_tensorflows_path(
     folder = tmp_path / "set"
     shutil.copytree(pictures, folder)
     images = [*folder.rglob("images/*")] or [*(folder / "train").iterdir()]
+    monkeypatch.setattr(datasets.dataset, "CACHE_LIMIT", 0)
     monkeypatch.setattr(command, "tensorboard", lambda kept: [p.unlink() for p in images] and [])
     assert train(folder, tmp_path / "run") == 2
     error = one_error(capsys)
     assert "cannot be read as an image: there is no such file" in error
     assert error.startswith(f"kerasseg: error: {folder}")
     assert "The data set changed during epoch 1" in error
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Counter {(folder, name): how often a file was decoded}, by Pillow or by TensorFlow."""
+    counts, decode = Counter(), datasets.files.decode
+
+    def count(path):
+        counts[Path(os.fsdecode(path)).parts[-2:]] += 1
+        return path
+
+    def read_file(path):
+        def read(path):
+            return Path(os.fsdecode(count(path))).read_bytes()
+
+        return tf.ensure_shape(tf.numpy_function(read, [path], tf.string), ())
+
+    monkeypatch.setattr(datasets.files, "decode", lambda path: decode(count(path)))
+    monkeypatch.setattr(tf.io, "read_file", read_file)
+    return counts
+
+
+def test_a_set_that_fits_into_memory_is_decoded_once(pictures, tmp_path, decoded):
+    """By the check, whose images then serve for class weights, epochs, statistics and scores."""
+    assert train(pictures, tmp_path, "--epochs", "3") == 0
+    files = [(kind, f"{i}.png") for kind in ("images", "masks") for i in range(10)]
+    assert decoded == dict.fromkeys(files, 1)
+
+
+def test_a_larger_set_is_decoded_by_the_check_and_once_in_every_epoch(
+    tmp_path, decoded, monkeypatch
+):
+    """Batch normalization's sample, ten batches, is decoded once more and kept."""
+    for i in range(30):
+        save(picture(i, size=(16, 24)), tmp_path / "d" / "images" / f"{i:02}.png")
+        save(ids(i, classes=3, size=(16, 24)), tmp_path / "d" / "masks" / f"{i:02}.png")
+    monkeypatch.setattr(datasets.dataset, "CACHE_LIMIT", 10 * 16 * 24 * 4)  # ten pairs of thirty
+    seen, begin = [], training.Run.on_epoch_begin
+
+    def on_epoch_begin(self, epoch, logs=None):
+        seen.append(decoded.copy())
+        if epoch == 2:
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    monkeypatch.setattr(training.Run, "on_epoch_begin", on_epoch_begin)
+    assert train(tmp_path / "d", tmp_path / "a", "--epochs", "3", "--batch-size", "1") == 130
+    for kind in ("images", "masks"):
+        files = [(kind, f"{i:02}.png") for i in range(30)]
+        before, after_one, after_two = ([counts[file] for file in files] for counts in seen)
+        assert before == [1] * 30  # the check
+        first, second = np.subtract(after_one, before), np.subtract(after_two, after_one)
+        assert Counter(first.tolist()) == {0: 6, 1: 14, 2: 10}  # scored, fitted or chosen, sampled
+        assert Counter(second.tolist()) == {0: 10, 1: 20}
