@@ -1,7 +1,6 @@
 """Reads the command line, runs the command, and turns errors into a line and an exit code."""
 
 import argparse
-import contextlib
 import difflib
 import importlib
 import inspect
@@ -30,7 +29,7 @@ def main(arguments=None):
             stream.reconfigure(errors="backslashreplace")
     try:
         startup.with_keras = startup.needs_keras(command, options)
-        with quiet_imports() if startup.with_keras else contextlib.nullcontext():
+        with quiet_imports(tensorflow=startup.with_keras and command != "predict"):
             run = importlib.import_module("kerasseg.cli").function_of(command)
         with warnings.catch_warnings():
             warnings.showwarning = show_warning

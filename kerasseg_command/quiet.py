@@ -1,16 +1,18 @@
 """Imports without the lines that TensorFlow writes as it starts."""
 
 import contextlib
+import importlib
 import os
 
 
 @contextlib.contextmanager
-def quiet_imports():
+def quiet_imports(tensorflow=True):
     """Hides what the imports in the block write to standard error; later only errors are shown.
 
     TensorFlow writes several lines as it is imported, some of which no setting hides. It is
-    imported at the end of the block, so that nothing imports it later. With `TF_CPP_MIN_LOG_LEVEL`
-    in the environment, that setting decides and nothing else is hidden. Exceptions pass.
+    imported at the end of the block, so that nothing imports it later; not so with
+    `tensorflow=False`, for what can do without it. With `TF_CPP_MIN_LOG_LEVEL` in the environment,
+    that setting decides and nothing else is hidden. Exceptions pass.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         yield
@@ -18,8 +20,9 @@ def quiet_imports():
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     with hidden_stderr():
         yield
-        with contextlib.suppress(ImportError):
-            import tensorflow  # noqa: F401
+        if tensorflow:
+            with contextlib.suppress(ImportError):
+                importlib.import_module("tensorflow")
 
 
 @contextlib.contextmanager

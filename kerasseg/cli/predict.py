@@ -5,16 +5,15 @@ import re
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
 from kerasseg.anatomy.outputs import output_of, to_classes
 from kerasseg.cli import model_files
-from kerasseg.datasets.dataset import resize
 from kerasseg.datasets.files import SUFFIXES, by_stem, read_image
 from kerasseg.figures import mean_colour
 from kerasseg.inference import predict_image
+from kerasseg.inference.resizing import resize_image
 from kerasseg.training.files import write_whole
 
 OVERLAY = 0.6  # how strongly the colours of the classes cover the image
@@ -134,7 +133,7 @@ def label_map(model, meaning, image, trained_size, options):
     """(image, uint8 ids or masks, float16 probabilities or `None`), all of one height and width."""
     asked = options.image_size
     size = trained_size if asked is None else None if asked == ["native"] else asked
-    small = image if size is None else resize(tf.constant(image), size).numpy()
+    small = image if size is None else resize_image(image, size)
     shown = image if asked is None else small
     direct = shown.shape == small.shape and not options.probabilities
     predicted = predict_image(
@@ -151,7 +150,7 @@ def label_map(model, meaning, image, trained_size, options):
     size, kept, masks = shown.shape[:2], [], []
     ids, largest = np.zeros(size, "uint8"), np.zeros(size, "float32")
     for i in range(predicted.shape[-1]):
-        probability = resize(tf.constant(predicted[..., i : i + 1]), size).numpy()[..., 0]
+        probability = resize_image(predicted[..., i : i + 1], size)[..., 0]
         if meaning.labels == "classes":
             ids[probability > largest] = i
             np.maximum(largest, probability, out=largest)

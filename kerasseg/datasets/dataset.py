@@ -47,8 +47,8 @@ class Source:
         class_pixels: Integers (images, classes): the pixels of each class in each training image;
             `None` where the source has not counted them.
         kept: `(image size, function)` where the source has decoded its images before and keeps
-            them in memory, resized to that size, or as they were for `None`: the function gives
-            what `read` gives of a record, resized. `None` where it keeps nothing.
+            them in memory, resized to that size: the function gives what `read` gives of a record,
+            resized. `None` where it keeps nothing.
     """
 
     splits: dict[str, tf.data.Dataset]

@@ -1,7 +1,8 @@
 """From a folder of files to a `Source`: TensorFlow reads what the label doctor has examined.
 
-A set that fits into memory is decoded once: what the doctor decodes is kept, resized, and every
-epoch reads it from there. The files of a larger set are decoded again in every epoch.
+With `image_size`, a set that fits into memory is decoded once: what is decoded to be examined is
+kept, resized, and every epoch reads it from there. The files of a larger set are decoded again in
+every epoch, those of a set without `image_size` in the first.
 """
 
 import os
@@ -42,8 +43,8 @@ def label_map_source(folder, name, skip_damaged=False, image_size=None):
             class; with the path.
     """
     pairs = list(chain(*folder.splits.values()))
-    keeper = Keeper(len(pairs), image_size)
-    examined = examine_all(pairs, folder.colours, keep=keeper)
+    keep = None if image_size is None else Keeper(len(pairs), image_size)
+    examined = examine_all(pairs, folder.colours, keep=keep)
     masks = masks_of(folder, examined.values())
     errors = [finding for finding in folder.findings if finding.severity == "error"]
     usable = {}
@@ -59,7 +60,7 @@ def label_map_source(folder, name, skip_damaged=False, image_size=None):
     splits = {split: [p for p in pairs if usable[p]] for split, pairs in folder.splits.items()}
     warn_of_unread(folder)
     handle_errors(folder, errors, splits, skip_damaged)
-    return source_of(folder, name, masks, examined, splits, tuple(map(str, errors)), keeper)
+    return source_of(folder, name, masks, examined, splits, tuple(map(str, errors)), keep)
 
 
 class Keeper:
@@ -67,7 +68,7 @@ class Keeper:
 
     Args:
         count: The number of pairs in the set.
-        image_size: `(height, width)`, or `None` to keep the sizes.
+        image_size: `(height, width)`.
 
     Attributes:
         full: Whether they do not fit, and nothing more is kept.
@@ -82,12 +83,10 @@ class Keeper:
         """[image, masks] of one pair as arrays; `None` if there is no room."""
         if self.full:
             return None
-        arrays = [image, *masks]
-        if self.image_size is not None:
-            with tf.device("CPU"):
-                image = resize(tf.constant(image), self.image_size)
-                masks = [resize_labels(tf.constant(mask), self.image_size) for mask in masks]
-            arrays = [array.numpy() for array in (image, *masks)]
+        with tf.device("CPU"):
+            image = resize(tf.constant(image), self.image_size)
+            masks = [resize_labels(tf.constant(mask), self.image_size) for mask in masks]
+        arrays = [array.numpy() for array in (image, *masks)]
         self.full |= self.count * sum(array.nbytes for array in arrays) > dataset.CACHE_LIMIT
         return None if self.full else arrays
 
@@ -135,7 +134,7 @@ def fewer_than_needed(path, splits):
     return None
 
 
-def source_of(folder, name, masks, examined, usable, skipped, keeper):
+def source_of(folder, name, masks, examined, usable, skipped, keep=None):
     splits = with_validation(usable)
     sizes = {examined[pair].size for pair in chain(*splits.values())}
     size = sizes.pop() if len(sizes) == 1 else (None, None)
@@ -144,17 +143,13 @@ def source_of(folder, name, masks, examined, usable, skipped, keeper):
         names = folder.class_names
         colours = np.array(folder.colours or voc_colours(len(names) + 1)[1:], "uint8")
     labels = len(names) if folder.multi_label else None
-    read_memory = None
-    if not keeper.full:
-        pairs = {p: examined[p].kept for p in chain(*splits.values())}
-        examples = {
-            os.fsencode(image_path): (image, np.stack([masks.to_ids(m) for m in maps], -1))
-            for (image_path, _), (image, *maps) in pairs.items()
-        }
-        shown = keeper.image_size or size
-        read_memory = partial(read_kept, examples=examples, size=shown, labels=labels)
+    kept = None
+    if keep is not None and not keep.full:
+        images, maps = in_memory([examined[pair] for pair in chain(*splits.values())], masks)
+        read = partial(read_kept, images=images, maps=maps, multi_label=folder.multi_label)
+        kept = keep.image_size, read
     return Source(
-        splits={split: records(pairs, examined) for split, pairs in splits.items()},
+        splits=records(splits, examined),
         read=partial(
             read_pair,
             masks=masks,
@@ -162,7 +157,7 @@ def source_of(folder, name, masks, examined, usable, skipped, keeper):
             size=size,
             labels=labels,
         ),
-        kept=read_memory and (keeper.image_size, read_memory),
+        kept=kept,
         targets=("label", "image"),
         class_names=names,
         colours=colours,
@@ -181,15 +176,37 @@ def class_pixels(examined, masks):
     return counts[0] if len(counts) == 1 else np.array([count[1] for count in counts])
 
 
-def records(pairs, examined):
-    """A `tf.data.Dataset` of {"image": path, "label": paths, "bytes": `Examined.plain_bytes`}."""
-    return tf.data.Dataset.from_tensor_slices(
-        {
-            "image": [os.fsencode(image) for image, _ in pairs],
-            "label": [[os.fsencode(path) for path in paths_of(mask)] for _, mask in pairs],
-            "bytes": [examined[pair].plain_bytes for pair in pairs],
-        }
-    )
+def records(splits, examined):
+    """{split: `tf.data.Dataset` of {"image": path, "label": paths, "bytes", "place"}}.
+
+    "bytes" are `Examined.plain_bytes`; "place" is the number of the pair among those of all splits.
+    """
+    places = iter(range(len(examined)))
+    return {
+        split: tf.data.Dataset.from_tensor_slices(
+            {
+                "image": [os.fsencode(image) for image, _ in pairs],
+                "label": [[os.fsencode(path) for path in paths_of(mask)] for _, mask in pairs],
+                "bytes": [examined[pair].plain_bytes for pair in pairs],
+                "place": [next(places) for _ in pairs],
+            }
+        )
+        for split, pairs in splits.items()
+    }
+
+
+def in_memory(examined, masks):
+    """`(images, maps)`: what was kept of all pairs, uint8 (pairs, height, width, 3 or masks)."""
+    image, *values = examined[0].kept
+    images = np.empty((len(examined), *image.shape), "uint8")
+    maps = np.empty((*images.shape[:3], len(values)), "uint8")
+    for i, each in enumerate(examined):
+        images[i], *values = each.kept
+        for j, mask in enumerate(values):
+            maps[i, ..., j] = masks.to_ids(mask.astype("uint8"))
+        each.kept = None  # what was copied need not be in memory twice
+    with tf.device("CPU"):
+        return tf.constant(images), tf.constant(maps)
 
 
 def read_pair(record, masks, colours=None, size=(None, None), labels=None):
@@ -235,20 +252,17 @@ def read_pair(record, masks, colours=None, size=(None, None), labels=None):
 
     sizes = tf.numpy_function(file_sizes, [paths], tf.int64)
     unchanged = tf.reduce_all(sizes == tf.cast(record["bytes"], tf.int64))
-    return example_of(*tf.cond(unchanged, by_tensorflow, by_pillow), size, labels)
+    image, label = tf.cond(unchanged, by_tensorflow, by_pillow)
+    image = tf.ensure_shape(image, (*size, 3))
+    if labels:
+        return {"image": image, "label": tf.ensure_shape(label, (*size, labels))}
+    return {"image": image, "label": tf.ensure_shape(label, (*size, 1))[..., 0]}
 
 
-def read_kept(record, examples, size, labels):
-    """What `read_pair` reads, from {image path: (image, masks of ids)}, resized already."""
-    arrays = tf.numpy_function(examples.__getitem__, [record["image"]], (tf.uint8, tf.uint8))
-    return example_of(*arrays, size, labels)
-
-
-def example_of(image, maps, size, labels):
-    """{"image", "label"} of an image and its masks, (height, width, masks), of `size`."""
-    maps = tf.ensure_shape(maps, (*size, labels or 1))
-    label = maps if labels else maps[..., 0]
-    return {"image": tf.ensure_shape(image, (*size, 3)), "label": label}
+def read_kept(record, images, maps, multi_label):
+    """What `read_pair` reads, resized, from the tensors of `in_memory`."""
+    label = maps[record["place"]]
+    return {"image": images[record["place"]], "label": label if multi_label else label[..., 0]}
 
 
 def file_sizes(paths):

@@ -8,7 +8,7 @@ import pytest
 from kerasseg_command import startup
 from kerasseg_command.main import COMMANDS, parse
 from tests.cli.test_bad_inputs import clean_environment
-from tests.datasets.folders import ids, make_folder
+from tests.datasets.folders import ids, make_folder, picture, save
 
 LIBRARIES = ("tensorflow", "keras", "jax", "torch", "tensorflow_datasets", "matplotlib", "sklearn")
 SCRIPT = f"""
@@ -23,11 +23,11 @@ print(code, sorted(loaded.intersection({LIBRARIES})), "kerasseg" in loaded, file
 NAMES = [command.__name__.rpartition(".")[2] for command in COMMANDS]
 
 
-def imported_by(*words):
+def imported_by(*words, **variables):
     """`(exit code, libraries, whether kerasseg)` in words, of a command in a fresh process."""
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT, *map(str, words)],
-        env=clean_environment(),
+        env={**clean_environment(), **variables},
         capture_output=True,
         text=True,
     )
@@ -44,6 +44,18 @@ def test_check_reads_png_files_without_keras_or_a_backend(tmp_path):
     folder = make_folder(tmp_path / "set", [ids(i, classes=3) for i in range(10)])
     (folder / "classes.txt").write_text("sky 128 128 128\nroad 128 64 128\ncar 64 0 128\n")
     assert imported_by("check", folder) == "0 [] True\n"
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_predict_needs_the_backend_of_its_model_alone(backend, model_file, tmp_path):
+    pytest.importorskip(backend)
+    save(picture(0, size=(45, 60)), tmp_path / "x.png")
+    words = ("predict", model_file, tmp_path / "x.png", "--output", tmp_path / "maps")
+    told = imported_by(*words, KERAS_BACKEND=backend).splitlines()[-1]
+    assert (tmp_path / "maps" / "x.png").is_file(), told
+    assert told.startswith("0 [")
+    assert f"'{backend}'" in told
+    assert "tensorflow" not in told
 
 
 def test_the_list_of_chapters_needs_no_keras():

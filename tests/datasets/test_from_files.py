@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from kerasseg.datasets import files, from_files
+from kerasseg.datasets import dataset, files, from_files
 from kerasseg.datasets.examine import examine
 from kerasseg.datasets.masks import Masks
+from tests.datasets import folders
 
 SIZE = (37, 53)
 MASKS = Masks("ids", {0: 0, 1: 1, 7: 2, 255: None}, ("a", "b", "c"), np.zeros((3, 3), "uint8"))
@@ -147,3 +148,80 @@ def test_real_photographs_are_read_by_tensorflow_to_the_last_bit(real_camvid, by
         contents = tf.io.read_file(str(image))
         decoded = tf.io.decode_jpeg(contents, 3, dct_method="INTEGER_ACCURATE")
         np.testing.assert_array_equal(decoded, files.read_image(image))
+
+
+def ids_of_five(folder):
+    folders.make_folder(folder, [folders.ids(i) for i in range(8)])
+
+
+def colours_of_five(folder):
+    make_table(folder)
+    folders.make_folder(folder, [folders.coloured(folders.ids(i)) for i in range(8)])
+
+
+def palettes(folder):
+    make_table(folder)
+    folders.make_folder(folder, [folders.ids(i) for i in range(8)])
+    for i in range(8):
+        folders.palette_picture(folders.ids(i)).save(folder / "masks" / f"{i:02}.png")
+
+
+def floats(folder):
+    folders.make_folder(folder, [folders.ids(i) for i in range(8)])
+    for path in [*(folder / "masks").iterdir()]:
+        Image.fromarray(np.array(Image.open(path), "float32")).save(path.with_suffix(".tiff"))
+        path.unlink()
+
+
+def several_labels(folder):
+    masks = [folders.ids(i, classes=2) for i in range(8)]
+    folders.make_folder(folder, masks, labels="masks/one")
+    folders.make_folder(folder, masks[::-1], labels="masks/two")
+
+
+def several_sizes(folder):
+    for i, size in enumerate([(6, 9), (20, 20), (3, 2), (9, 6), (30, 4), (4, 30), (8, 8), (5, 7)]):
+        folders.save(folders.picture(i, size), folder / "images" / f"{i}.png")
+        folders.save(folders.ids(i, 2, size), folder / "masks" / f"{i}.png")
+
+
+def make_table(folder):
+    rows = [" ".join(map(str, (name, *c))) for name, c in zip(folders.NAMES, folders.PALETTE)]
+    folder.mkdir()
+    (folder / "classes.txt").write_text("\n".join(rows))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [ids_of_five, colours_of_five, palettes, floats, several_labels, several_sizes],
+    ids=lambda make: make.__name__,
+)
+@pytest.mark.parametrize("size", [(4, 5), (13, 8)])
+def test_what_is_kept_from_the_check_is_what_the_files_give(make, size, tmp_path, monkeypatch):
+    make(tmp_path / "d")
+    kept = folders.load(tmp_path / "d", image_size=size, batch_size=3, augment=True)
+    monkeypatch.setattr(dataset, "CACHE_LIMIT", 0)
+    read = folders.load(tmp_path / "d", image_size=size, batch_size=3, augment=True)
+    assert kept.source.kept is not None
+    assert read.source.kept is None
+    for split in ("train", "train", "validation"):
+        for ours, theirs in zip(*(getattr(data, split) for data in (kept, read)), strict=True):
+            np.testing.assert_array_equal(ours[0], theirs[0])
+            np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(8 * 4 * 5 * 4, True), (8 * 4 * 5 * 4 - 1, False)])
+def test_all_pairs_are_kept_if_they_fit_into_the_limit(limit, fits, tmp_path, monkeypatch):
+    ids_of_five(tmp_path)
+    monkeypatch.setattr(dataset, "CACHE_LIMIT", limit)
+    source = folders.load(tmp_path, image_size=(4, 5)).source
+    assert (source.kept is not None) == fits
+
+
+def test_images_that_are_kept_are_those_of_their_own_size_alone(tmp_path):
+    ids_of_five(tmp_path)
+    assert folders.load(tmp_path).source.kept is None
+    data = folders.load(tmp_path, image_size=(4, 5))
+    data.image_size = None
+    assert data.validation.element_spec[0].shape == (None, 6, 9, 3)
+    assert folders.load(tmp_path, image_size=[4, 5]).source.kept[0] == (4, 5)
