@@ -76,6 +76,7 @@ def selected(options):
         batch_size=options.batch_size,
         augment=options.augment,
         seed=options.seed,
+        keep=True,
     )
     earlier = None if options.force else read_run(Path(options.output))
     older = earlier and earlier["settings"].get("chosen_on", "validation") == "validation"

@@ -28,7 +28,7 @@ MASKS = Masks("ids", {**{i: i for i in range(11)}, VOID_IN_FILES: None}, CLASS_N
 FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 
 
-def source(data_dir=None, skip_damaged=False, image_size=None):
+def source(data_dir=None, skip_damaged=False, keep=None):
     """CamVid as the SegNet tutorial ships it: 367 training, 101 validation, 233 test images.
 
     `data_dir` holds `train/` and `trainannot/`, `val/` and `valannot/`, and perhaps `test/` and
@@ -48,7 +48,7 @@ def source(data_dir=None, skip_damaged=False, image_size=None):
             "camvid must be on disk: pass `data_dir`, the folder that holds train/, trainannot/, "
             "val/ and valannot/ (the SegNet tutorial's CamVid). Received: data_dir=None"
         )
-    return label_map_source(find(data_dir), "camvid", skip_damaged, image_size)
+    return label_map_source(find(data_dir), "camvid", skip_damaged, keep)
 
 
 def find(data_dir, needed=("train", "validation")):

@@ -28,7 +28,7 @@ LAYOUTS = (
 )
 
 
-def source(data_dir=None, colours=None, skip_damaged=False, image_size=None):
+def source(data_dir=None, colours=None, skip_damaged=False, keep=None):
     """Images and masks of your own.
 
     | layout | splits |
@@ -71,8 +71,8 @@ def source(data_dir=None, colours=None, skip_damaged=False, image_size=None):
         colours: `{name: (red, green, blue)}`, in the order of the ids.
         skip_damaged: Whether pairs that cannot be used are left out, counted in a warning, and
             listed in `Dataset.skipped`, instead of raising an error.
-        image_size: `(height, width)` that the images will be resized to, as in `load`: if they fit
-            into memory at this size, they are decoded once and kept.
+        keep: `(height, width)` at which the decoded images are kept in memory, if all of them fit;
+            `None`: they are not kept.
 
     Raises:
         FileNotFoundError: no such layout; a folder without images; an image without partner.
@@ -83,7 +83,7 @@ def source(data_dir=None, colours=None, skip_damaged=False, image_size=None):
 
     if data_dir is None:
         raise ValueError(f"folder needs `data_dir`, with {LAYOUTS}. Received: data_dir=None")
-    return label_map_source(find(data_dir, colours), "folder", skip_damaged, image_size)
+    return label_map_source(find(data_dir, colours), "folder", skip_damaged, keep)
 
 
 def find(data_dir, colours=None):

@@ -1,14 +1,13 @@
 """From a folder of files to a `Source`: TensorFlow reads what the label doctor has examined.
 
-With `image_size`, a set that fits into memory is decoded once: what is decoded to be examined is
-kept, resized, and every epoch reads it from there. The files of a larger set are decoded again in
-every epoch, those of a set without `image_size` in the first.
+On request a set that fits into memory is decoded once: what is decoded to be examined is kept,
+resized, and every epoch reads it from there.
 """
 
 import os
 import warnings
 from functools import partial
-from itertools import chain
+from itertools import accumulate, chain
 
 import numpy as np
 import tensorflow as tf
@@ -24,7 +23,7 @@ from kerasseg.datasets.pairs import paths_of, with_validation
 CHANGED = "It could be used when the set was loaded: put the file back, or load the set again."
 
 
-def label_map_source(folder, name, skip_damaged=False, image_size=None):
+def label_map_source(folder, name, skip_damaged=False, keep=None):
     """The `Source` of a folder, all of whose files have been examined once.
 
     A folder without splits gives a fifth of its pairs to validation, drawn with a fixed seed; a
@@ -35,7 +34,8 @@ def label_map_source(folder, name, skip_damaged=False, image_size=None):
         name: What the data set is called.
         skip_damaged: Whether pairs that cannot be used are left out, and listed in a warning and
             in the source's `skipped`, instead of stopping everything.
-        image_size: `(height, width)` that the images will be resized to, as in `load`.
+        keep: `(height, width)` at which the decoded images are kept, if all fit; `None`: they are
+            not kept.
 
     Raises:
         FileNotFoundError: an image without a mask or a mask without an image.
@@ -43,8 +43,8 @@ def label_map_source(folder, name, skip_damaged=False, image_size=None):
             class; with the path.
     """
     pairs = list(chain(*folder.splits.values()))
-    keep = None if image_size is None else Keeper(len(pairs), image_size)
-    examined = examine_all(pairs, folder.colours, keep=keep)
+    keeper = None if keep is None else Keeper(len(pairs), keep)
+    examined = examine_all(pairs, folder.colours, keep=keeper)
     masks = masks_of(folder, examined.values())
     errors = [finding for finding in folder.findings if finding.severity == "error"]
     usable = {}
@@ -60,7 +60,7 @@ def label_map_source(folder, name, skip_damaged=False, image_size=None):
     splits = {split: [p for p in pairs if usable[p]] for split, pairs in folder.splits.items()}
     warn_of_unread(folder)
     handle_errors(folder, errors, splits, skip_damaged)
-    return source_of(folder, name, masks, examined, splits, tuple(map(str, errors)), keep)
+    return source_of(folder, name, masks, examined, splits, tuple(map(str, errors)), keeper)
 
 
 class Keeper:
@@ -134,7 +134,7 @@ def fewer_than_needed(path, splits):
     return None
 
 
-def source_of(folder, name, masks, examined, usable, skipped, keep=None):
+def source_of(folder, name, masks, examined, usable, skipped, keeper=None):
     splits = with_validation(usable)
     sizes = {examined[pair].size for pair in chain(*splits.values())}
     size = sizes.pop() if len(sizes) == 1 else (None, None)
@@ -143,13 +143,17 @@ def source_of(folder, name, masks, examined, usable, skipped, keep=None):
         names = folder.class_names
         colours = np.array(folder.colours or voc_colours(len(names) + 1)[1:], "uint8")
     labels = len(names) if folder.multi_label else None
+    starts = accumulate(map(len, splits.values()), initial=0)
     kept = None
-    if keep is not None and not keep.full:
+    if keeper is not None and not keeper.full:
         images, maps = in_memory([examined[pair] for pair in chain(*splits.values())], masks)
         read = partial(read_kept, images=images, maps=maps, multi_label=folder.multi_label)
-        kept = keep.image_size, read
+        kept = keeper.image_size, read
     return Source(
-        splits=records(splits, examined),
+        splits={
+            split: records(pairs, examined, first)
+            for (split, pairs), first in zip(splits.items(), starts)
+        },
         read=partial(
             read_pair,
             masks=masks,
@@ -176,23 +180,19 @@ def class_pixels(examined, masks):
     return counts[0] if len(counts) == 1 else np.array([count[1] for count in counts])
 
 
-def records(splits, examined):
-    """{split: `tf.data.Dataset` of {"image": path, "label": paths, "bytes", "place"}}.
+def records(pairs, examined, first=0):
+    """A `tf.data.Dataset` of {"image": path, "label": paths, "bytes", "place"}.
 
-    "bytes" are `Examined.plain_bytes`; "place" is the number of the pair among those of all splits.
+    "bytes" are `Examined.plain_bytes`; "place" counts the pairs from `first`.
     """
-    places = iter(range(len(examined)))
-    return {
-        split: tf.data.Dataset.from_tensor_slices(
-            {
-                "image": [os.fsencode(image) for image, _ in pairs],
-                "label": [[os.fsencode(path) for path in paths_of(mask)] for _, mask in pairs],
-                "bytes": [examined[pair].plain_bytes for pair in pairs],
-                "place": [next(places) for _ in pairs],
-            }
-        )
-        for split, pairs in splits.items()
-    }
+    return tf.data.Dataset.from_tensor_slices(
+        {
+            "image": [os.fsencode(image) for image, _ in pairs],
+            "label": [[os.fsencode(path) for path in paths_of(mask)] for _, mask in pairs],
+            "bytes": [examined[pair].plain_bytes for pair in pairs],
+            "place": [first + i for i in range(len(pairs))],
+        }
+    )
 
 
 def in_memory(examined, masks):

@@ -35,6 +35,7 @@ def load(
     download=True,
     colours=None,
     skip_damaged=False,
+    keep=False,
 ):
     """Loads a data set as batches of (images, targets).
 
@@ -71,14 +72,17 @@ def load(
             the order of the ids; a name such as void makes its pixels void.
         skip_damaged: For `folder` and `camvid`, whether pairs that cannot be used are left out,
             counted in a warning and listed in `Dataset.skipped`, instead of raising an error.
+        keep: For `folder` and `camvid`, with `image_size`: whether the images that are decoded to
+            be checked stay in memory at that size, so that nothing is decoded again. They do if all
+            of them fit into 4 GiB.
 
     Returns:
         A `Dataset` with `.train`, `.validation`, `.test`, `.class_names`, `.colours` and
         `.ignore_class`.
 
     Raises:
-        ValueError: an unknown name, target or size; an argument that this source does not take; a
-            damaged or wrong file, with its path.
+        ValueError: an unknown name, target or size; `keep` without `image_size`; an argument that
+            this source does not take; a damaged or wrong file, with its path.
         FileNotFoundError: data that are not there and cannot be downloaded; a folder without
             images, an image without a label map, or a label map without an image.
         ModuleNotFoundError: TensorFlow, or another package that the source needs, is not
@@ -99,14 +103,16 @@ def load(
     given = {key: value for key, value in given.items() if value is not None}
     if skip_damaged:
         given["skip_damaged"] = skip_damaged
+    if keep and image_size is None:
+        raise ValueError("`keep` needs `image_size`. Received: keep=True, image_size=None")
+    if keep:
+        given["keep"] = tuple(map(int, image_size))
     taken = inspect.signature(make_source).parameters
     for key, value in given.items():
         if key not in taken:
             raise ValueError(f"{name} takes no `{key}`: leave it out. Received: {key}={value!r}")
     if "download" in taken:  # the others never download
         given["download"] = download
-    if "image_size" in taken and image_size is not None:  # the others read when they are asked to
-        given["image_size"] = tuple(map(int, image_size))
     source = dataclasses.replace(make_source(**given), name=name)
     if target not in (None, *source.targets):
         raise ValueError(

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from kerasseg.datasets import dataset, files, from_files
+from kerasseg.datasets import dataset, files, from_files, load
 from kerasseg.datasets.examine import examine
 from kerasseg.datasets.masks import Masks
 from tests.datasets import folders
@@ -199,9 +199,10 @@ def make_table(folder):
 @pytest.mark.parametrize("size", [(4, 5), (13, 8)])
 def test_what_is_kept_from_the_check_is_what_the_files_give(make, size, tmp_path, monkeypatch):
     make(tmp_path / "d")
-    kept = folders.load(tmp_path / "d", image_size=size, batch_size=3, augment=True)
+    arguments = {"image_size": size, "batch_size": 3, "augment": True, "keep": True}
+    kept = folders.load(tmp_path / "d", **arguments)
     monkeypatch.setattr(dataset, "CACHE_LIMIT", 0)
-    read = folders.load(tmp_path / "d", image_size=size, batch_size=3, augment=True)
+    read = folders.load(tmp_path / "d", **arguments)
     assert kept.source.kept is not None
     assert read.source.kept is None
     for split in ("train", "train", "validation"):
@@ -214,14 +215,27 @@ def test_what_is_kept_from_the_check_is_what_the_files_give(make, size, tmp_path
 def test_all_pairs_are_kept_if_they_fit_into_the_limit(limit, fits, tmp_path, monkeypatch):
     ids_of_five(tmp_path)
     monkeypatch.setattr(dataset, "CACHE_LIMIT", limit)
-    source = folders.load(tmp_path, image_size=(4, 5)).source
+    source = folders.load(tmp_path, image_size=(4, 5), keep=True).source
     assert (source.kept is not None) == fits
 
 
 def test_images_that_are_kept_are_those_of_their_own_size_alone(tmp_path):
     ids_of_five(tmp_path)
-    assert folders.load(tmp_path).source.kept is None
-    data = folders.load(tmp_path, image_size=(4, 5))
-    data.image_size = None
-    assert data.validation.element_spec[0].shape == (None, 6, 9, 3)
-    assert folders.load(tmp_path, image_size=[4, 5]).source.kept[0] == (4, 5)
+    assert folders.load(tmp_path, image_size=(4, 5)).source.kept is None
+    data = folders.load(tmp_path, image_size=[4, 5], keep=True)
+    assert data.source.kept[0] == (4, 5)
+    other = dataset.Dataset(
+        data.source, target=None, image_size=(3, 7), batch_size=1, augment=0, seed=0
+    )
+    expected = folders.load(tmp_path, image_size=(3, 7)).validation
+    for ours, theirs in zip(other.validation, expected, strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+def test_what_cannot_be_kept_is_one_error(tmp_path):
+    ids_of_five(tmp_path)
+    with pytest.raises(ValueError, match="`keep` needs `image_size`. Received: keep=True, image_s"):
+        folders.load(tmp_path, keep=True)
+    with pytest.raises(ValueError, match="digits takes no `keep`: leave it out. Received: keep="):
+        load("digits", image_size=(4, 4), keep=True)

@@ -18,7 +18,12 @@ def test_the_numbers_are_those_of_the_data_pipeline(size, dtype, rng):
     expected = resize(tf.constant(image), size).numpy()
     found = resize_image(image, size)
     assert found.dtype == dtype
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+    differences = abs(found.astype("float32") - expected)
+    if dtype == "uint8":  # both round halves, which are not exact
+        assert differences.max() <= 1
+        assert np.count_nonzero(differences) <= 0.01 * differences.size
+    else:
+        assert differences.max() < 5e-4  # of 255
 
 
 def test_a_pixel_of_a_smaller_image_is_the_mean_of_what_it_covers(rng):
