@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kerasseg.requirements import require, require_backend
+from kerasseg.requirements import on_first_use, require, require_backend
 
 
 def test_an_installed_module_is_returned():
@@ -34,6 +34,16 @@ def test_where_tensorflow_has_no_wheels_the_line_says_so(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 14))
     with pytest.raises(ModuleNotFoundError, match="with Python 3.11 to 3.13"):
         require("tensorflow")
+
+
+def test_what_a_package_offers_is_imported_when_it_is_asked_for(monkeypatch):
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    ask = on_first_use("shapes", {"rgb_to_hsv": "colorsys"}, {"colours": "colorsys"})
+    assert "colorsys" not in sys.modules
+    assert ask("rgb_to_hsv")(0, 0, 1) == (0.0, 0.0, 1)
+    assert ask("colours") is sys.modules["colorsys"]
+    with pytest.raises(AttributeError, match="module 'shapes' has no attribute 'coluors'"):
+        ask("coluors")
 
 
 def test_a_backend_that_is_not_installed_is_one_line(monkeypatch):
