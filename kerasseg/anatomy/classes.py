@@ -19,7 +19,7 @@ def with_classes(
     replaced. The new model is not compiled.
 
     Args:
-        model: A functional or Sequential `keras.Model` of one output, with a channel a class.
+        model: A `keras.Model` of one output, with a channel a class.
         class_names: One name a class id. A binary model, of one channel, has two, for the ids 0 and
             1, or one alone: then id 0 is called "background", in black.
         colours: One (red, green, blue), 0 to 255, a name; `None` for no colours.
@@ -40,10 +40,11 @@ def with_classes(
     >>> classes_of(with_classes(model, ["background", "cell"])).class_names
     ('background', 'cell')
     """
-    if len(model.outputs) != 1:
+    graph = graph_of(model)
+    if len(graph.outputs) != 1:
         raise ValueError(
             "`model` must have one output. "
-            f"Received: model={model.name} of {len(model.outputs)} outputs"
+            f"Received: model={model.name} of {len(graph.outputs)} outputs"
         )
     output = output_of(model)
     by_activation = {"softmax": False, "sigmoid": True}.get(output.activation)
@@ -65,6 +66,6 @@ def with_classes(
     layer = NamedClasses(
         class_names, colours, ignore_class, image_size, multi_label, name="classes"
     )
-    last = model.layers[-1]
-    logits = last.input if isinstance(last, NamedClasses) else model.outputs[0]
-    return keras.Model(graph_of(model).input, layer(logits), name=model.name)
+    last = graph.layers[-1]
+    logits = last.input if isinstance(last, NamedClasses) else graph.outputs[0]
+    return keras.Model(graph.input, layer(logits), name=model.name)

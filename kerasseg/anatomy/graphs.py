@@ -1,8 +1,10 @@
 """The graph of a functional model, call by call."""
 
+import weakref
 from typing import NamedTuple
 
 import keras
+import numpy as np
 from keras import activations, layers
 
 from kerasseg.anatomy import keras_internals
@@ -36,6 +38,10 @@ POINTWISE = (
 )
 
 
+# Of subclassed models and layers: the graph that `traced` found, or `None`.
+TRACED = weakref.WeakKeyDictionary()
+
+
 class Call(NamedTuple):
     """One call of a layer (or of an operation of `keras.ops`) on symbolic tensors.
 
@@ -60,10 +66,10 @@ def unfold(model, inputs, strict=True):
     """Runs symbolic tensors through a model, and through the models nested in it.
 
     Args:
-        model: A functional or Sequential `keras.Model`.
+        model: A `keras.Model` with a graph.
         inputs: List of `keras.KerasTensor`s, one for each of the model's inputs, of any size.
         strict: Whether a nested model whose graph cannot be read is an error. If not, it stays one
-            call.
+            call, and layers of the user's own are unfolded, too, where that is possible.
 
     Returns:
         `(calls, outputs)`: every call in an order in which it can be made, nested models unfolded,
@@ -75,7 +81,8 @@ def unfold(model, inputs, strict=True):
     calls = []
     for node in keras_internals.nodes(graph):
         args, kwargs = keras_internals.filled_in(node, known)
-        if isinstance(node.operation, keras.Model) and (strict or has_graph(node.operation)):
+        is_model = isinstance(node.operation, keras.Model)
+        if is_model if strict else has_graph(node.operation):
             inner, outputs = unfold(node.operation, tensors_in((args, kwargs)), strict)
             calls += inner
         else:
@@ -86,25 +93,91 @@ def unfold(model, inputs, strict=True):
 
 
 def has_graph(model):
-    """Whether a model is functional, or a Sequential that is built."""
-    return keras_internals.functional_graph(model) is not None
+    """Whether a model's graph can be read: that of a layer of the user's own, too."""
+    return find_graph(model) is not None
 
 
 def graph_of(model):
     """The functional graph of a model."""
-    graph = keras_internals.functional_graph(model)
+    graph = find_graph(model)
     if graph is None:
         raise ValueError(
-            "`model` must be functional or a Sequential that is built, since only their graphs can "
-            f"be read. Received: model={model.name} of class {type(model).__name__}"
+            "`model` must be functional or a Sequential that is built, or a subclassed model that "
+            "has been called and is made of layers and `keras.ops` alone, since only their graphs "
+            f"can be read. Received: model={model.name} of class {type(model).__name__}"
         )
     return graph
 
 
+def find_graph(model):
+    graph = keras_internals.functional_graph(model)
+    if graph is not None or not is_of_a_user(model) or not model.built:
+        return graph
+    if model not in TRACED:
+        TRACED[model] = traced(model)
+    return TRACED[model]
+
+
+def is_of_a_user(operation):
+    """Whether an operation is a layer or a model with a `call` that Keras and we do not know."""
+    known = type(operation).__module__.startswith(("keras.", "kerasseg."))
+    return isinstance(operation, keras.Layer) and not known
+
+
+def traced(layer):
+    """The functional model that a layer's or a subclassed model's `call` makes of one input.
+
+    `None` if there are several inputs, or if `call` does not take symbolic tensors of any size.
+    """
+    shape = (layer.get_build_config() or {}).get("input_shape")
+    if shape is None or any(isinstance(n, (list, tuple)) for n in shape):
+        return None
+    first = keras.config.image_data_format() == "channels_first"
+    channels = 1 if first else len(shape) - 1
+    free = [n if axis == channels else None for axis, n in enumerate(shape)]
+    return functional(layer.call, free, layer.name)
+
+
+def functional(function, shape, name=None):
+    """A functional model of one call on a symbolic tensor; `None` if the function refuses it."""
+    inputs = keras.Input(batch_shape=shape)
+    try:
+        return keras.Model(inputs, function(inputs), name=name)
+    except Exception:  # the code of others, which may do anything with a tensor without values
+        return None
+
+
 def data_format_of(calls):
-    """The order of axes of a model's maps, as its first layer tells that knows one."""
-    formats = (getattr(call.operation, "data_format", None) for call in calls)
-    return next(filter(None, formats), keras.config.image_data_format())
+    """The order of axes of a model's images, as the first layer tells that knows one."""
+    places = {}  # of maps: which axis of the image each of their axes was, before any transposition
+    for call in calls:
+        maps = [x for x in call.inputs if len(x.shape) == 4]
+        place = places.get(id(maps[0]), range(4)) if maps else range(4)
+        data_format = getattr(call.operation, "data_format", None)
+        if data_format is not None:
+            channels = place[3 if data_format == "channels_last" else 1]
+            return {1: "channels_first", 3: "channels_last"}.get(channels, data_format)
+        order = axis_order(call.operation, 4) or range(4)
+        places.update((id(x), [place[axis] for axis in order]) for x in call.outputs)
+    return keras.config.image_data_format()
+
+
+def axis_order(operation, rank):
+    """For a transposition: which axis each axis of its output was before; else `None`."""
+    kind = type(operation).__name__
+    axes = list(range(rank))
+    if isinstance(operation, keras.layers.Permute):
+        return [0, *operation.dims] if len(operation.dims) == rank - 1 else None
+    if kind == "Transpose":
+        return [axis % rank for axis in operation.axes or axes[::-1]]
+    if kind == "Swapaxes":
+        first, second = operation.axis1, operation.axis2
+        axes[first], axes[second] = axes[second], axes[first]
+        return axes
+    if kind == "Moveaxis":
+        # NumPy's own rule, applied to a shape whose sizes are the axes
+        return list(np.moveaxis(np.empty(axes), operation.source, operation.destination).shape)
+    return None
 
 
 def tensors_in(structure):

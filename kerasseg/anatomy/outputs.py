@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from kerasseg.anatomy.graphs import graph_of, has_graph, unfold
+from kerasseg.anatomy.graphs import axis_order, functional, graph_of, has_graph, unfold
 from kerasseg.layers import (
     BilinearUpsampling2D,
     CenterCropLike,
@@ -19,6 +19,7 @@ from kerasseg.losses.label_maps import predicted_ids
 # Activations, by the names of their functions and of the operations of `keras.ops`.
 ACTIVATIONS = {
     "softmax": "softmax",
+    "softmaxv2": "softmax",  # tf.nn.softmax
     "sparsemax": "softmax",
     "sigmoid": "sigmoid",
     "hardsigmoid": "sigmoid",
@@ -35,13 +36,16 @@ WITH_ACTIVATION = (
 )
 # What moves, repeats, averages or drops numbers, and so leaves probabilities probabilities.
 PASSING = (
+    layers.ActivityRegularization,
     layers.AveragePooling2D,
     layers.Cropping2D,
     layers.Dropout,
     layers.GaussianDropout,
     layers.GaussianNoise,
     layers.Identity,
+    layers.MaxPooling2D,
     layers.Permute,
+    layers.ReLU,
     layers.Reshape,
     layers.Resizing,
     layers.SpatialDropout2D,
@@ -56,13 +60,56 @@ PASSING_OPERATIONS = (
     "AveragePool",
     "Cast",
     "Clip",
+    "Copy",
+    "ExpandDims",
+    "Flip",
     "GetItem",
+    "Max",
+    "MaxPool",
+    "Mean",
+    "Min",
+    "Moveaxis",
     "Pad",
+    "Relu",
+    "Repeat",
     "Reshape",
     "Resize",
+    "Roll",
+    "Rot90",
+    "Split",
+    "Squeeze",
     "StopGradient",
+    "Swapaxes",
+    "Take",
     "Transpose",
 )
+# Layers and operations of one name that make one tensor of several, or of one and a number.
+MERGING = (
+    "Add",
+    "Average",
+    "Concatenate",
+    "Divide",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Stack",
+    "Subtract",
+    "TrueDivide",
+)
+
+
+class Ending(NamedTuple):
+    """What a tensor is made of, as far as the numbers of one activation are concerned.
+
+    Attributes:
+        activation: "softmax", "sigmoid", or `None` for anything else.
+        share: The factor of these numbers: 0.5 for half a softmax, which another half completes.
+        origin: What tells the tensor of the activation from others; `None` for a mixture.
+    """
+
+    activation: str | None = None
+    share: float = 1.0
+    origin: object = None
 
 
 class Output(NamedTuple):
@@ -97,13 +144,16 @@ def output_of(model, activation="auto", multi_label=None):
     """What a model's main output means, read off its graph, never off its numbers.
 
     The main output of several is the one that `with_classes` named, else the first that is a map
-    (rank 4), else the first. From there the graph is followed backwards, through nested models and
-    through whatever only resizes, crops, pads, casts, averages or names, to a softmax or a sigmoid.
-    Anything else, also another activation, counts as logits. One channel is "binary"; several are
-    "classes", or "multilabel" if they are sigmoids or if `with_classes` said so.
+    (rank 4), else the first; a dict has the order in which it was written. From there the graph is
+    followed backwards, through nested models and through whatever only resizes, crops, pads, flips,
+    casts, averages or names, to a softmax or a sigmoid. Anything else, also another activation,
+    counts as logits. One channel is "binary"; several are "classes", or "multilabel" if they are
+    sigmoids or if `with_classes` said so.
 
-    The graph of a subclassed model cannot be read. Its output counts as logits unless `activation`
-    says otherwise, with the classes on the axis of `keras.config.image_data_format()`.
+    The graph of a subclassed model, or of a layer of your own, is what its `call` does with a
+    symbolic tensor. If `call` does not take one, since it uses a backend's own functions, it cannot
+    be read: its output counts as logits unless `activation` says otherwise, with the classes on the
+    axis of `keras.config.image_data_format()`.
 
     Args:
         model: A built `keras.Model`.
@@ -116,7 +166,7 @@ def output_of(model, activation="auto", multi_label=None):
     Raises:
         TypeError: if `model` is not a model.
         ValueError: a model that is not built; a softmax along another axis than that of the
-            classes, or over one channel, where it is always 1.
+            classes, or over one channel, where it is always 1; several softmaxes side by side.
 
     Example:
 
@@ -133,10 +183,8 @@ def output_of(model, activation="auto", multi_label=None):
             f"`model` must be a keras.Model. Received: model={model!r}. Load a saved one with "
             "keras.saving.load_model(path)."
         )
-    outputs, source = read_graph(model) if has_graph(model) else trace(model)
-    named = [id(x) in source and isinstance(source[id(x)].operation, NamedClasses) for x in outputs]
-    maps = [len(x.shape) == 4 for x in outputs]
-    index = next((found.index(True) for found in (named, maps) if any(found)), 0)
+    outputs, source, order = read_graph(model) if has_graph(model) else trace(model)
+    index = main_index(outputs, source, order)
     tensor = outputs[index]
     axis = class_axis(tensor, source)
     channels = tensor.shape[axis]
@@ -215,25 +263,56 @@ def to_classes(probabilities, output):
 
 
 def read_graph(model):
-    """`(outputs, source)`: the tensors that a model gives, and, by `id`, the call behind each."""
+    """The tensors that a model gives, the call behind each by its `id`, and `order_of` them."""
     calls, outputs = unfold(model, graph_of(model).inputs, strict=False)
+    return outputs, sources_of(calls), order_of(graph_of(model).output)
+
+
+def sources_of(calls):
+    """By the `id` of each tensor, the call that it comes from."""
     source = {}
     for call in calls:
         inputs = {id(x) for x in call.inputs}
         source.update({id(x): call for x in call.outputs if id(x) not in inputs})
-    return outputs, source
+    return source
 
 
 def trace(model):
-    """The same of a model without a graph, from the shape that it was built with."""
+    """The same as `read_graph` of a model without a graph, from the shape it was built with."""
     shape = (model.get_build_config() or {}).get("input_shape")
     if shape is None:
         raise ValueError(
             f"`model` must be built. Received: model={model.name} of class {type(model).__name__}. "
             "Call it once on a batch of images."
         )
-    inputs = keras.KerasTensor(shape, dtype=model.compute_dtype)
-    return keras.tree.flatten(model.compute_output_spec(inputs)), {}
+    outputs = model.compute_output_spec(keras.KerasTensor(shape, dtype=model.compute_dtype))
+    return keras.tree.flatten(outputs), {}, order_of(outputs)
+
+
+def order_of(structure):
+    """The places of tensors in `keras.tree.flatten`, which sorts dicts by their keys, as written.
+
+    Example:
+
+    >>> order_of({"scores": 0.5, "codes": 0.25})
+    [1, 0]
+    """
+    places = keras.tree.pack_sequence_as(structure, range(len(keras.tree.flatten(structure))))
+
+    def as_written(part):
+        if not isinstance(part, (dict, list, tuple)):
+            return [part]
+        parts = part.values() if isinstance(part, dict) else part
+        return [place for inner in parts for place in as_written(inner)]
+
+    return as_written(places)
+
+
+def main_index(outputs, source, order):
+    """Which of a model's outputs counts: the one with names, else the first map, else the first."""
+    named = [id(x) in source and isinstance(source[id(x)].operation, NamedClasses) for x in outputs]
+    maps = [len(x.shape) == 4 for x in outputs]
+    return next((i for found in (named, maps) for i in order if found[i]), order[0])
 
 
 def class_axis(tensor, source):
@@ -249,57 +328,141 @@ def class_axis(tensor, source):
         maps = [x for x in call.inputs if len(x.shape) == 4]
         if not maps:
             break
-        if (order := axis_order(call.operation)) is not None:
+        if (order := axis_order(call.operation, 4)) is not None:
             position = [position[order.index(axis)] for axis in range(4)]
         tensor = maps[0]
     return -1 if keras.config.image_data_format() == "channels_last" else 1
 
 
-def axis_order(operation):
-    """For a transposition of maps: which axis each axis of its output was before; else `None`."""
-    if isinstance(operation, layers.Permute):
-        return [0, *operation.dims]
-    if type(operation).__name__ == "Transpose":
-        return [axis % 4 for axis in operation.axes or (3, 2, 1, 0)]
-    return None
-
-
 def activation_of(tensor, source, axis):
     """The activation that a tensor went through last, where `axis`, from 0, is the classes'."""
+    ending = ending_of(tensor, source, axis)
+    return ending.activation if abs(ending.share - 1) < 1e-6 else None
+
+
+def ending_of(tensor, source, axis):
+    """The `Ending` of a tensor, where `axis`, from 0, is the classes'."""
     call = source.get(id(tensor))
     if call is None:
-        return None
+        return Ending()
     operation = call.operation
     activation, along = own_activation(operation)
     if activation == "softmax":
         check_softmax(operation, along, tensor.shape, axis)
+    if activation is None and isinstance(operation, WITH_ACTIVATION):
+        activation = inside(operation.activation, tensor.shape, axis)
     if activation is not None:
-        return activation
-    if isinstance(operation, (layers.Average, layers.Concatenate)):
-        found = {activation_of(x, source, axis) for x in call.inputs}
-        one = found.pop() if len(found) == 1 else None
-        return None if one == "softmax" and isinstance(operation, layers.Concatenate) else one
-    axis = axis_before(operation, call.inputs[0].shape, tensor.shape, axis)
-    if axis is None or not passes(operation):
+        return Ending(activation, origin=id(tensor))
+    shapes = [x.shape for x in call.inputs]
+    before = axis_before(operation, shapes[0], tensor.shape, axis) if shapes else None
+    if before is None:
+        return Ending()
+    if type(operation).__name__ in MERGING:
+        return merged(call, [ending_of(x, source, before) for x in call.inputs], axis)
+    return ending_of(call.inputs[0], source, before) if passes(operation) else Ending()
+
+
+def inside(function, shape, axis):
+    """The activation in which a function of the user's own ends."""
+    if str(getattr(function, "__module__", "")).startswith("keras."):
         return None
-    return activation_of(call.inputs[0], source, axis)
+    model = functional(function, shape)
+    if model is None:
+        return None
+    (output, *_), source, _ = read_graph(model)
+    return activation_of(output, source, axis)
+
+
+def merged(call, parts, axis):
+    """The `Ending` of what a call makes of several tensors, or of one and a number."""
+    kind, found = type(call.operation).__name__, {part.activation for part in parts}
+    if found == {"softmax", "sigmoid"} and kind == "Multiply":  # classes, and where there is one
+        return Ending("softmax")
+    if None in found or len(found) > 1:
+        return Ending()
+    (activation,), shares = found, [part.share for part in parts]
+    if len(parts) == 1:
+        return with_number(kind, parts[0], call.args)
+    if kind == "Concatenate" and call.operation.axis % len(call.outputs[0].shape) == axis:
+        activation = side_by_side(call, parts, axis)
+    if kind == "Add":
+        return Ending(activation, sum(shares))
+    alike = len(set(shares)) == 1 and kind not in ("Divide", "TrueDivide", "Subtract")
+    if kind == "Average" or alike:
+        return Ending(activation, sum(shares) / len(shares))
+    return Ending()
+
+
+def with_number(kind, part, args):
+    """The `Ending` of what an operation makes of a tensor and a number."""
+    numbers = [x for x in args if isinstance(x, (int, float))]
+    if len(args) != 2 or len(numbers) != 1:
+        return Ending()
+    number, first = numbers[0], args[0] is numbers[0]
+    if kind == "Multiply":
+        return part._replace(share=part.share * number)
+    if kind in ("Divide", "TrueDivide") and number and not first:
+        return part._replace(share=part.share / number)
+    if kind in ("Maximum", "Minimum"):
+        return part
+    if kind == "Subtract" and first and number == 1 and part[:2] == ("sigmoid", 1.0):
+        return part._replace(origin=("1 minus", part.origin))
+    return Ending()
+
+
+def side_by_side(call, parts, axis):
+    """The activation of probabilities that are joined along the axis of the classes."""
+    origins = [part.origin for part in parts]
+    if parts[0].activation == "sigmoid":
+        one_each = all(x.shape[axis] == 1 for x in call.inputs)
+        complement = len(parts) == 2 and any(
+            ours == ("1 minus", theirs) for ours, theirs in (origins, origins[::-1])
+        )
+        return "softmax" if one_each and complement else "sigmoid"
+    if len(set(origins)) == 1 and None not in origins:  # classes of one softmax in another order
+        return "softmax"
+    if all(x.shape[axis] == 1 for x in call.inputs):
+        return "sigmoid"
+    raise ValueError(
+        f"The output of a model must be one softmax over all classes. Received: "
+        f"'{call.operation.name}', which puts several softmaxes side by side. Return them as "
+        "several outputs, or logits side by side."
+    )
 
 
 def axis_before(operation, before, after, axis):
     """Where the classes, on `axis` now, were before an operation; `None` if that is nowhere."""
-    if type(operation).__name__ == "Reshape":  # a pixel's classes stay together on the last axis
+    kind = type(operation).__name__
+    if kind == "Reshape":  # a pixel's classes stay together on the last axis
         together = axis == len(after) - 1 and before[-1] == after[-1]
         return len(before) - 1 if together else None
+    if kind in ("ExpandDims", "Stack"):
+        old = other_axes(operation.axis, len(after))
+        return old.index(axis) if axis in old else None
+    if kind in ("Squeeze", "Mean", "Max", "Min"):
+        along = operation.axis
+        if along is None:
+            along = [i for i, n in enumerate(before) if n == 1 or kind != "Squeeze"]
+        kept = other_axes(along, len(before))
+        if getattr(operation, "keepdims", False):
+            return axis if axis in kept else None
+        return kept[axis]
     if len(before) != len(after):
         return None
-    order = axis_order(operation)
+    order = axis_order(operation, len(after))
     return axis if order is None else order[axis]
+
+
+def other_axes(axes, rank):
+    """The axes of a tensor but for some, given as a number or several."""
+    some = {axis % rank for axis in (axes if isinstance(axes, (list, tuple)) else [axes])}
+    return [axis for axis in range(rank) if axis not in some]
 
 
 def passes(operation):
     """Whether probabilities come out of an operation as probabilities."""
     if isinstance(operation, layers.Activation):
-        return operation.activation is keras.activations.linear
+        return operation.activation in (keras.activations.linear, keras.activations.relu)
     return isinstance(operation, PASSING) or type(operation).__name__ in PASSING_OPERATIONS
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import keras
 
 from kerasseg.anatomy.graphs import data_format_of, graph_of, has_graph, unfold
+from kerasseg.anatomy.outputs import class_axis, main_index, order_of, sources_of
 from kerasseg.anatomy.receptive_fields import sources
 from kerasseg.layers import PadToMultiple
 from kerasseg.layers.padding import rows_in_front
@@ -34,7 +35,7 @@ def border_of(model, size):
     Args:
         model: A `keras.Model` of one input, a batch of images. A subclassed model, whose graph
             cannot be read, counts as one that neither pads nor loses anything.
-        size: (height, width) of the image. The main output is the first map.
+        size: (height, width) of the image.
 
     Returns:
         A pair of `Border`s, for the rows and the columns.
@@ -56,27 +57,32 @@ def border_of(model, size):
         shape[axis] = n
     image = keras.KerasTensor(shape)
     calls, outputs = unfold(model, [image], strict=False)
-    output = next((x for x in outputs if len(x.shape) == 4), None)
-    if output is None:
+    source = sources_of(calls)
+    output = outputs[main_index(outputs, source, order_of(graph_of(model).output))]
+    if len(output.shape) != 4:
         raise ValueError(
             "`model` must return a map (batch, height, width, channels). "
             f"Received: model={model.name} with outputs of shapes {[x.shape for x in outputs]}"
         )
-    return tuple(
-        Border(padded_in_front(calls, image, axis), n - output.shape[axis])
-        for axis, n in zip(axes, size)
-    )
+    last = class_axis(output, source) == -1
+    lost = [n - output.shape[axis] for n, axis in zip(size, (1, 2) if last else (2, 3))]
+    in_front = (padded_in_front(calls, image, axis, i) for i, axis in enumerate(axes))
+    return tuple(map(Border, in_front, lost))
 
 
-def padded_in_front(calls, image, axis):
-    """The most rows, of the image, that padding to a multiple puts in front of any map."""
+def padded_in_front(calls, image, axis, index):
+    """The most rows, of the image, that padding to a multiple puts in front of any map.
+
+    `axis` is that of the image's rows (`index` 0) or columns (1); maps may have another.
+    """
     in_front = {id(image): 0}
     for call in calls:
         inputs, like = sources(call)
         counted = [like] if like is not None else inputs
         rows = max((in_front[id(x)] for x in counted), default=0)
         if isinstance(call.operation, PadToMultiple):
-            before, after = inputs[0].shape[axis], call.outputs[0].shape[axis]
+            here = spatial_axes(call.operation.data_format)[index]
+            before, after = inputs[0].shape[here], call.outputs[0].shape[here]
             rows += rows_in_front(before, after) * round(image.shape[axis] / before)
         in_front.update((id(x), rows) for x in call.outputs)
     return max(in_front.values())

@@ -198,10 +198,10 @@ def check_format(format):
 def main_part(model, meaning):
     """A functional model of the main output alone, sharing layers and weights with `model`."""
     if has_graph(model):
-        outputs = graph_of(model).outputs
-        if len(outputs) == 1:
-            return model
-        return keras.Model(graph_of(model).inputs, outputs[meaning.index], name=model.name)
+        graph = graph_of(model)
+        if len(graph.outputs) == 1:
+            return graph
+        return keras.Model(graph.inputs, graph.outputs[meaning.index], name=model.name)
     channels = model.get_build_config()["input_shape"][meaning.axis]
     image = keras.Input((None, None, channels) if meaning.axis == -1 else (channels, None, None))
     return keras.Model(image, main_output(model(image), meaning), name=model.name)

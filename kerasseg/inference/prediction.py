@@ -1,5 +1,7 @@
 """A model's prediction for one image of any size: whole, or in tiles that blend without seams."""
 
+from numbers import Integral, Real
+
 import keras
 import numpy as np
 
@@ -9,7 +11,7 @@ from kerasseg.anatomy.padding import STRIDE, border_of, fitting_size, input_form
 from kerasseg.layers.padding import mirror
 
 OUTPUTS = ("classes", "probabilities", "raw")
-MOST = 2  # of a float image; resizing may overshoot 1 a little, other ranges go far beyond
+MOST = 2  # the largest number of a float image: other ranges than [0, 1] and [-1, 1] go far beyond
 
 
 def predict_image(
@@ -69,10 +71,14 @@ def predict_image(
             f"`model` must be a keras.Model. Received: model={model!r}. Load a saved one with "
             "keras.saving.load_model(path)."
         )
-    if not 0 <= overlap <= 0.9:
-        raise ValueError(f"`overlap` must be from 0 to 0.9. Received: overlap={overlap}")
+    if not isinstance(overlap, Real) or not 0 <= overlap <= 0.9:
+        raise ValueError(f"`overlap` must be from 0 to 0.9. Received: overlap={overlap!r}")
     if output not in OUTPUTS:
         raise ValueError(f"`output` must be one of {OUTPUTS}. Received: output={output!r}")
+    if not isinstance(flip, (bool, np.bool_)):
+        raise ValueError(f"`flip` must be True or False. Received: flip={flip!r}")
+    if not is_count(batch_size):
+        raise ValueError(f"`batch_size` must be a positive integer. Received: {batch_size=}")
     *fixed, channels = fixed_shape(model)
     image = check_image(image, channels)
     rows, columns = tilings(model, image.shape[:2], tuple(fixed), tile, overlap)
@@ -196,7 +202,7 @@ def check_tile(tile, shape, fixed):
     if tile is None:
         return tuple(size or length for size, length in zip(fixed, shape))
     tile = (tile, tile) if np.ndim(tile) == 0 else tuple(tile)
-    if len(tile) != 2 or not all(isinstance(t, (int, np.integer)) and t > 0 for t in tile):
+    if len(tile) != 2 or not all(map(is_count, tile)):
         raise ValueError(
             f"`tile` must be a positive integer or (height, width). Received: tile={tile}"
         )
@@ -209,6 +215,10 @@ def check_tile(tile, shape, fixed):
         size or min(length, -(-asked // STRIDE) * STRIDE)
         for size, asked, length in zip(fixed, tile, shape)
     )
+
+
+def is_count(value):
+    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
 
 
 def blended_bands(image, rows, columns, answer, flip, batch_size):
@@ -268,10 +278,11 @@ def cut(image, y, x, rows, columns):
     tile = np.asarray(image[parts[0]][:, parts[1]])
     if tile.dtype == np.uint8:
         return tile.astype("float32") / 255
-    if not tile.max() <= MOST:
+    extreme = np.abs(tile).max()  # NaN if there is one
+    if not extreme <= MOST:
+        remedy = "Divide by the largest possible value." if extreme < np.inf else "Replace it."
         raise ValueError(
-            "`image` must be float in [0, 1], or uint8. "
-            f"Received: a value of {tile.max():g}. Divide by the largest possible value."
+            f"`image` must be float in [0, 1], or uint8. Received: a value of {extreme:g}. {remedy}"
         )
     return tile.astype("float32")
 

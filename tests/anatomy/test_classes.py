@@ -150,3 +150,24 @@ def test_classes_of_finds_the_layer_in_nested_models_the_outermost_first():
     around = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Rescaling(2.0), named])
     assert classes_of(around).class_names == NAMES
     assert classes_of(with_classes(around, ["a", "b", "c"])).class_names == ("a", "b", "c")
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.inner = small_unet(activation="softmax")
+
+    def call(self, images):
+        return self.inner(images)
+
+
+def test_a_subclassed_model_is_given_names(tmp_path, rng):
+    model = Subclassed()
+    with pytest.raises(ValueError, match="has been called.*Received: model=subclassed"):
+        with_classes(model, NAMES)
+    images = rng.random((1, 8, 11, 3)).astype("float32")
+    expected = numpy(model(images))
+    with_classes(model, NAMES).save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert classes_of(loaded).class_names == NAMES
+    np.testing.assert_allclose(numpy(loaded(images)), expected, atol=1e-6)

@@ -54,7 +54,20 @@ def test_sizes_follow_those_of_the_tensors_that_run_through():
 
 class Subclassed(keras.Model):
     def call(self, inputs):
+        if isinstance(inputs, keras.KerasTensor):
+            raise TypeError("as a backend's own functions do")
         return 2 * inputs
+
+
+class OfLayers(keras.Model):
+    def __init__(self, *parts):
+        super().__init__()
+        self.parts = list(parts)
+
+    def call(self, inputs):
+        for part in self.parts:
+            inputs = part(inputs)
+        return inputs
 
 
 def test_a_model_without_a_graph_inside_another_is_one_call_or_an_error():
@@ -64,6 +77,19 @@ def test_a_model_without_a_graph_inside_another_is_one_call_or_an_error():
     assert names(calls) == ["double", "relu"]
     with pytest.raises(ValueError, match="Received: model=double of class Subclassed"):
         graphs.unfold(model, model.inputs)
+
+
+def test_a_subclassed_model_that_is_made_of_layers_has_a_graph():
+    model = OfLayers(keras.layers.Conv2D(4, 3), keras.layers.MaxPooling2D(2))
+    assert not graphs.has_graph(model)  # nor a shape
+    model(np.zeros((1, 9, 15, 3), "float32"))
+    calls, outputs = graphs.unfold(model, [keras.KerasTensor((1, 19, 25, 3))])
+    assert [call.operation for call in calls] == model.parts
+    assert outputs[0].shape == (1, 8, 11, 4)
+    assert graphs.graph_of(model) is graphs.graph_of(model)
+    image = keras.Input((None, None, 3))
+    calls, _ = graphs.unfold(keras.Model(image, OfLayers(model)(image)), [image])
+    assert [call.operation for call in calls] == model.parts
 
 
 def test_a_graph_is_that_of_functional_and_of_built_sequential_models():
@@ -86,6 +112,34 @@ def test_the_data_format_is_that_of_the_first_layer_that_has_one(data_format):
     calls, _ = graphs.unfold(model, model.inputs)
     assert graphs.data_format_of(calls) == data_format
     assert graphs.data_format_of(calls[:1]) == keras.config.image_data_format()
+
+
+def by_permute(x, order):
+    return keras.layers.Permute(order[1:])(x)
+
+
+TRANSPOSITIONS = {
+    "Permute": by_permute,
+    "transpose": keras.ops.transpose,
+    "moveaxis": lambda x, order: keras.ops.moveaxis(x, *((-1, 1) if order[1] == 3 else (1, -1))),
+    "swapaxes": lambda x, order: by_permute(
+        keras.ops.swapaxes(x, 1, -1), [0, *([1, 3, 2] if order[1] == 3 else [2, 1, 3])]
+    ),
+}
+
+
+@pytest.mark.parametrize("transpose", TRANSPOSITIONS.values(), ids=TRANSPOSITIONS.keys())
+def test_the_data_format_is_that_of_the_images_where_the_layers_have_another(transpose):
+    first = keras.layers.ZeroPadding2D(1, data_format="channels_first")
+    image = keras.Input((4, 6, 3))
+    model = keras.Model(image, first(transpose(image, [0, 3, 1, 2])))
+    assert model.output_shape == (None, 3, 6, 8)
+    assert graphs.data_format_of(graphs.unfold(model, model.inputs)[0]) == "channels_last"
+    image = keras.Input((3, 4, 6))
+    last = keras.layers.ZeroPadding2D(1, data_format="channels_last")
+    model = keras.Model(image, last(transpose(image, [0, 2, 3, 1])))
+    assert model.output_shape == (None, 6, 8, 3)
+    assert graphs.data_format_of(graphs.unfold(model, model.inputs)[0]) == "channels_first"
 
 
 def test_tensors_are_found_however_deep_and_nothing_else_is():

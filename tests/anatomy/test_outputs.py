@@ -29,6 +29,26 @@ def cropped(x):
     return CenterCropLike()(layers.UpSampling2D()(head()(x)), x)
 
 
+@keras.saving.register_keras_serializable("tests")
+class Subclassed(keras.Model):
+    def __init__(self, part):
+        super().__init__()
+        self.part = part
+
+    def call(self, x):
+        return self.part(x)
+
+
+def mean_with_flipped(x):
+    softmax = head()
+    return (softmax(x) + ops.flip(softmax(ops.flip(x, 2)), 2)) / 2
+
+
+def in_another_order(x):
+    probabilities = head()(x)
+    return ops.concatenate([probabilities[..., 2:], probabilities[..., :2]], axis=-1)
+
+
 ENDINGS = {  # each of 4 classes, after a softmax
     "in the convolution": lambda x: head()(x),
     "a layer": lambda x: layers.Softmax()(head(activation=None)(x)),
@@ -54,6 +74,18 @@ ENDINGS = {  # each of 4 classes, after a softmax
     "nested, then upsampled": lambda x: layers.UpSampling2D()(built(head())(x)),
     "nested upsampling": lambda x: built(layers.UpSampling2D(), shape=(None, None, 4))(head()(x)),
     "averaged": lambda x: layers.Average()([head()(x), layers.Dropout(0.5)(head()(x))]),
+    "averaged with the flipped image": mean_with_flipped,
+    "averaged with weights": lambda x: 0.25 * head()(x) + head()(x) * 0.75,
+    "averaged as a stack": lambda x: ops.mean(ops.stack([head()(x), head()(x)], 1), axis=1),
+    "with an axis more and one less": lambda x: ops.squeeze(ops.expand_dims(head()(x), 1), 1),
+    "transposed and back": lambda x: ops.moveaxis(
+        layers.Softmax(axis=1)(ops.moveaxis(head(activation=None)(x), -1, 1)), 1, -1
+    ),
+    "in another order": in_another_order,
+    "where there is something": lambda x: head()(x) * head(1, "sigmoid")(x),
+    "pooled": lambda x: layers.MaxPooling2D()(layers.ReLU()(head()(x))),
+    "a function as activation": lambda x: head(activation=lambda z: ops.softmax(z, axis=-1))(x),
+    "a layer of one's own": lambda x: Subclassed(head())(x),
 }
 
 
@@ -68,7 +100,10 @@ LOGITS = {
     "log softmax": lambda x: head(activation="log_softmax")(x),
     "tanh": lambda x: layers.Activation("tanh")(head()(x)),
     "relu": lambda x: head(activation="relu")(x),
+    "a function as activation": lambda x: head(activation=lambda z: 3 * z)(x),
     "a sum of two softmaxes": lambda x: layers.Add()([head()(x), head()(x)]),
+    "a difference of two softmaxes": lambda x: head()(x) - head()(x),
+    "a share of a softmax": lambda x: 4 * head()(x) / 2,
     "a softmax and logits, averaged": lambda x: layers.Average()(
         [head()(x), head(activation=None)(x)]
     ),
@@ -94,13 +129,28 @@ def test_one_channel_is_binary_and_several_sigmoids_are_multi_label(activation):
     assert output_of(built(head(3, None)), multi_label=True).labels == "multilabel"
 
 
-def test_sigmoids_side_by_side_are_multi_label_and_softmaxes_are_no_distribution():
-    for activation, meaning in (("sigmoid", "sigmoid"), ("softmax", None)):
-        model = functional(
-            lambda x, a=activation: layers.Concatenate()([head(2, a)(x), head(3, a)(x)])
+def test_sigmoids_side_by_side_are_multi_label_and_softmaxes_are_refused():
+    def model(activation, first=2, second=3):
+        return functional(
+            lambda x: ops.concatenate(
+                [head(first, activation)(x), head(second, activation)(x)], axis=-1
+            )
         )
-        assert output_of(model).activation == meaning
-        assert output_of(model).num_classes == 5
+
+    assert output_of(model("sigmoid")) == Output("sigmoid", "multilabel", 5)
+    assert output_of(model(None)) == Output(None, "classes", 5)
+    with pytest.raises(ValueError, match="'concatenate.*several softmaxes side by side"):
+        output_of(model("softmax"))
+    assert output_of(model("softmax"), activation=None).activation is None
+
+
+def test_a_probability_and_what_it_leaves_are_two_classes():
+    def both(x):
+        p = head(1, "sigmoid")(x)
+        return layers.Concatenate()([1 - p, p])
+
+    assert output_of(functional(both)) == Output("softmax", "classes", 2)
+    assert output_of(functional(lambda x: 1 - head(1, "sigmoid")(x))).activation == "sigmoid"
 
 
 def test_one_channel_of_a_softmax_is_a_probability():
@@ -121,6 +171,10 @@ def test_the_axis_is_that_of_the_last_layer_with_a_data_format():
         layers.Permute((2, 3, 1)),
     )
     assert output_of(turned) == Output("softmax", "classes", 5, -1, 0)
+    by_ops = functional(
+        lambda x: ops.transpose(model(ops.transpose(x, (0, 3, 1, 2))), (0, 2, 3, 1))
+    )
+    assert output_of(by_ops) == Output("softmax", "classes", 5, -1, 0)
     assert output_of(unet((3, None, None), 2, width=0.02, data_format="channels_first")).axis == 1
     assert output_of(built(layers.Rescaling(2.0))).axis == -1
 
@@ -159,18 +213,40 @@ def test_the_main_output_is_the_named_one_else_the_first_map_else_the_first():
     assert main_output(raw["c"], output_of(keras.Model(inputs, named))) is raw["c"]
 
 
-@keras.saving.register_keras_serializable("tests")
-class Subclassed(keras.Model):
-    def __init__(self, part):
-        super().__init__()
-        self.part = part
+def test_a_dict_of_outputs_has_the_order_in_which_it_was_written():
+    inputs = keras.Input((8, 8, 3))
+    outputs = {"scores": head(3)(inputs), "auxiliary": head(5, None)(inputs)}
+    model = keras.Model(inputs, outputs)
+    output = output_of(model)
+    assert (output.num_classes, output.activation) == (3, "softmax")
+    assert main_output(model.predict_on_batch(np.zeros((1, 8, 8, 3))), output).shape[-1] == 3
+    assert output_of(keras.Model.from_config(model.get_config())) == output
+    nested = {"z": [head(1)(inputs)[..., 0], head(2)(inputs)], "a": (head(7)(inputs),)}
+    assert output_of(keras.Model(inputs, nested)).num_classes == 2
+
+
+class OfTheBackend(Subclassed):
+    """Its `call` takes no symbolic tensors, as where a backend's own functions are called."""
 
     def call(self, x):
+        if isinstance(x, keras.KerasTensor):
+            raise TypeError
         return self.part(x)
 
 
-def test_a_subclassed_model_gives_logits_unless_told_otherwise():
-    model = Subclassed(head(3))
+@pytest.mark.parametrize("activation", [None, "softmax", "sigmoid"])
+def test_a_subclassed_model_is_read_as_its_call_is(activation):
+    model = Subclassed(built(layers.Rescaling(2.0), head(3, activation)))
+    with pytest.raises(ValueError, match=r"must be built.*Call it once on a batch"):
+        output_of(model)
+    model(np.zeros((1, 4, 5, 3), "float32"))
+    labels = "multilabel" if activation == "sigmoid" else "classes"
+    assert output_of(model) == Output(activation, labels, 3, -1, 0)
+    assert output_of(built(Subclassed(model), layers.UpSampling2D())) == output_of(model)
+
+
+def test_a_model_that_cannot_be_read_gives_logits_unless_told_otherwise():
+    model = OfTheBackend(head(3))
     with pytest.raises(ValueError, match=r"must be built.*Call it once on a batch"):
         output_of(model)
     model(np.zeros((1, 4, 5, 3), "float32"))

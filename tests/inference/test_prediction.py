@@ -131,9 +131,15 @@ def test_bytes_are_scaled_to_one():
         ({"image": np.zeros((5, 5, 1))}, r"\(height, width, 3\).*\(5, 5, 1\)"),
         ({"image": np.zeros((5, 5, 3), "int32")}, "float in .0, 1., or uint8.*int32"),
         ({"image": np.full((5, 5, 3), 255.0)}, "a value of 255. Divide by the largest"),
-        ({"image": np.full((5, 5, 3), np.nan)}, "float in .0, 1.*a value of nan"),
+        ({"image": np.full((5, 5, 3), np.nan)}, "float in .0, 1.*a value of nan. Replace it"),
+        ({"image": np.full((5, 5, 3), -np.inf)}, "a value of inf. Replace it"),
+        ({"image": np.full((5, 5, 3), -90.0)}, "a value of 90. Divide by the largest"),
         ({"image": np.full((5, 5, 3), 9, "uint16")}, "uint8.*dtype=uint16. Divide by the largest"),
         ({"tile": 0}, "positive integer.*tile"),
+        ({"tile": True}, r"positive integer.*tile=\(True, True\)"),
+        ({"batch_size": 0}, "`batch_size` must be a positive integer. Received: batch_size=0"),
+        ({"flip": "horizontal"}, "`flip` must be True or False. Received: flip='horizontal'"),
+        ({"overlap": "a"}, "`overlap` must be from 0 to 0.9. Received: overlap='a'"),
         ({"overlap": 1}, "`overlap` must be from 0 to 0.9. Received: overlap=1"),
         ({"output": "logits"}, "Received: output='logits'"),
     ],
@@ -229,7 +235,24 @@ def rescaled(inner):
     return keras.Model(image, inner(keras.layers.Rescaling(1.0)(image)))
 
 
-@pytest.mark.parametrize("wrap", [rescaled, lambda m: rescaled(rescaled(m))])
+class Around(keras.Model):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def call(self, images):
+        return self.inner(1.0 * images)
+
+
+def subclassed(inner):
+    model = Around(inner)
+    model(picture(5, 7)[None])
+    return model
+
+
+@pytest.mark.parametrize(
+    "wrap", [rescaled, lambda m: rescaled(rescaled(m)), subclassed, lambda m: rescaled(Around(m))]
+)
 @pytest.mark.parametrize("size", [(150, 203), (161, 97)])
 def test_tiles_find_the_padding_of_a_nested_model(wrap, size):
     image, model = picture(*size), wrap(narrow_unet())
@@ -297,6 +320,23 @@ def test_a_channels_first_model_gives_what_its_twin_gives():
     np.testing.assert_array_equal(
         predict_image(first, picture(37, 45)), predict_image(last, picture(37, 45))
     )
+
+
+def test_images_may_have_another_data_format_than_the_layers():
+    model = narrow_unet()
+    image = keras.Input((3, None, None))
+    last, first = keras.layers.Permute((2, 3, 1)), keras.layers.Permute((3, 1, 2))
+    for turned in (
+        keras.Model(image, first(model(last(image)))),
+        keras.Model(image, model(last(image))),
+        keras.Model(image, keras.ops.moveaxis(model(keras.ops.moveaxis(image, 1, -1)), -1, 1)),
+    ):
+        for arguments in ({}, {"tile": 96, "overlap": 0.7, "flip": True}):
+            ours, theirs = (
+                predict_image(m, picture(150, 203), output="probabilities", **arguments)
+                for m in (turned, model)
+            )
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 def test_of_two_outputs_the_main_one_is_predicted():
