@@ -297,15 +297,15 @@ def order_of(structure):
     >>> order_of({"scores": 0.5, "codes": 0.25})
     [1, 0]
     """
-    places = keras.tree.pack_sequence_as(structure, range(len(keras.tree.flatten(structure))))
 
-    def as_written(part):
+    def leaves(part):
         if not isinstance(part, (dict, list, tuple)):
             return [part]
         parts = part.values() if isinstance(part, dict) else part
-        return [place for inner in parts for place in as_written(inner)]
+        return [leaf for inner in parts for leaf in leaves(inner)]
 
-    return as_written(places)
+    flat = list(map(id, keras.tree.flatten(structure)))
+    return [flat.index(id(leaf)) for leaf in leaves(structure)]
 
 
 def main_index(outputs, source, order):
