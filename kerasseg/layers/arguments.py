@@ -1,7 +1,7 @@
 """Checks of what layers are made with, and arithmetic on sizes."""
 
+import operator
 from collections.abc import Iterable
-from numbers import Integral
 
 import keras
 from keras import ops
@@ -41,11 +41,17 @@ def standardize_pair(value, name):
 
 
 def is_integer(value):
-    return isinstance(value, Integral) and not isinstance(value, bool)
+    """Whether a value is a whole number, also one of NumPy or an array without axes; no bool."""
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)
 
 
 def is_sequence(value):
-    return isinstance(value, Iterable) and hasattr(value, "__len__") and not isinstance(value, str)
+    sized = isinstance(value, Iterable) and hasattr(value, "__len__")
+    return sized and not isinstance(value, str) and getattr(value, "ndim", 1) > 0
 
 
 def standardize_padding(padding):

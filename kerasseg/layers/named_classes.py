@@ -2,6 +2,8 @@
 
 import keras
 
+from kerasseg.layers.arguments import is_integer
+
 
 @keras.saving.register_keras_serializable(package="kerasseg")
 class NamedClasses(keras.layers.Identity):
@@ -49,7 +51,7 @@ class NamedClasses(keras.layers.Identity):
             if colours is not None and len(colours) == 1:
                 colours = [(0, 0, 0), *colours]
         self.colours = None if colours is None else as_colours(colours, len(self.class_names))
-        self.ignore_class = ignore_class
+        self.ignore_class = ignore_class if ignore_class is None else int(ignore_class)
         self.image_size = None if image_size is None else as_size(image_size)
         self.multi_label = bool(multi_label)
 
@@ -74,21 +76,22 @@ def as_names(names):
 
 
 def as_colours(colours, count):
-    rows = tuple(tuple(map(int, colour)) for colour in colours)
+    rows = tuple(map(tuple, colours))
     if len(rows) != count or any(
-        len(row) != 3 or not 0 <= min(row) <= max(row) < 256 for row in rows
+        len(row) != 3 or not all(is_integer(level) and 0 <= level < 256 for level in row)
+        for row in rows
     ):
         raise ValueError(
-            f"`colours` must be {count} times (red, green, blue), 0 to 255, one colour a class. "
-            f"Received: {len(rows)} colours, {rows}"
+            f"`colours` must be {count} times (red, green, blue), integers from 0 to 255, one "
+            f"colour a class. Received: {len(rows)} colours, {rows}"
         )
-    return rows
+    return tuple(tuple(map(int, row)) for row in rows)
 
 
 def as_size(size):
-    pair = tuple(map(int, size))
-    if len(pair) != 2 or min(pair) < 1:
+    pair = tuple(size)
+    if len(pair) != 2 or not all(is_integer(n) and n > 0 for n in pair):
         raise ValueError(
             f"`image_size` must be (height, width) in pixels. Received: image_size={size}"
         )
-    return pair
+    return tuple(map(int, pair))

@@ -10,6 +10,7 @@ from kerasseg.models.formats import channel_axis, in_data_format, layers, spatia
 GRID_CHANNELS = 2  # of the small map that a variational decoder begins with
 
 
+@in_data_format
 def dense_autoencoder(
     input_shape=(28, 28, 1), code_size=32, *, hidden=(128, 64), name="dense_autoencoder"
 ):

@@ -63,6 +63,12 @@ def output(x, activation=None, name="logits"):
     """`x`, or its activation, in float32; a softmax goes over the classes, wherever they are."""
     function = activations.get(activation)
     if function is activations.softmax:
+        if x.shape[channel_axis()] == 1:
+            raise ValueError(
+                "A softmax over one channel is 1 everywhere. Received: activation='softmax' with "
+                "one channel. One channel needs activation='sigmoid'; a softmax needs a channel "
+                "for the background, too."
+            )
         return layers.Softmax(axis=channel_axis(), dtype="float32", name=name)(x)
     if function in ALONG_LAST_AXIS and channel_axis() != -1:
         raise ValueError(

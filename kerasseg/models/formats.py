@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from types import ModuleType
 
 import keras
+import numpy as np
 
 import kerasseg.layers
 from kerasseg.layers.arguments import is_integer, standardize_data_format
@@ -34,13 +35,14 @@ def in_data_format(build):
     """Decorator of a model function: its `data_format` holds for every layer it makes.
 
     The function takes its layers from `layers` of this module and its axes from `channel_axis`, so
-    that its body need not repeat the argument. What every architecture takes, `input_shape` and
-    `num_classes`, is checked here too.
+    that its body need not repeat the argument. Integers of NumPy become Python's, which all layers
+    of Keras take. What every architecture takes, `input_shape` and `num_classes`, is checked here.
     """
     names = list(inspect.signature(build).parameters)
 
     @functools.wraps(build)
     def wrapper(*args, **kwargs):
+        args, kwargs = with_python_integers((args, kwargs))
         given = {**dict(zip(names, args)), **kwargs}
         token = DATA_FORMAT.set(standardize_data_format(given.get("data_format")))
         try:
@@ -50,6 +52,18 @@ def in_data_format(build):
             DATA_FORMAT.reset(token)
 
     return wrapper
+
+
+def with_python_integers(value):
+    """A value, and what lists, tuples, dicts and arrays hold, with integers of Python."""
+    if isinstance(value, dict):
+        return {key: with_python_integers(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        parts = map(with_python_integers, value)
+        return list(parts) if isinstance(value, list) else tuple(parts)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
+        return value.tolist()
+    return int(value) if isinstance(value, np.integer) else value
 
 
 def check_arguments(arguments):

@@ -130,6 +130,7 @@ SIZES = {
 @pytest.mark.parametrize("name", SIZES)
 def test_a_size_may_be_an_integer_of_numpy(name):
     assert_same_config(SIZES[name](np.int64(3)), SIZES[name](3))
+    assert_same_config(SIZES[name](np.array(3)), SIZES[name](3))
 
 
 @pytest.mark.parametrize("name", ["pool_size", "strides", "size", "rate", "rates", "bins"])
@@ -146,7 +147,7 @@ def assert_same_config(layer, expected):
 
 
 @pytest.mark.parametrize("name", SIZES)
-@pytest.mark.parametrize("wrong", [True, 2.0, -1, "2", None])
+@pytest.mark.parametrize("wrong", [True, np.True_, 2.0, np.array(2.0), -1, "2", None])
 def test_what_is_no_size_is_named(name, wrong):
     if name == "strides" and wrong is None:
         pytest.skip("None means the pool size")

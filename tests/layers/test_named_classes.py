@@ -1,5 +1,7 @@
 """What a layer of named classes keeps, and what it refuses."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -52,6 +54,8 @@ def test_one_name_is_the_foreground_and_with_multi_label_one_label():
         ({"class_names": NAMES, "colours": [(0, 0, 256)] * 3}, "0 to 255"),
         ({"class_names": NAMES, "colours": [(0, -1, 25)] * 3}, "0 to 255"),
         ({"class_names": NAMES, "colours": [(0, 0)] * 3}, r"\(red, green, blue\)"),
+        ({"class_names": NAMES, "colours": [(0.1, 0.5, 1.0)] * 3}, "integers from 0 to 255"),
+        ({"class_names": NAMES, "image_size": (9.5, 3)}, "image_size=\\(9.5, 3\\)"),
         ({"class_names": NAMES, "image_size": (0, 3)}, "image_size=\\(0, 3\\)"),
         ({"class_names": NAMES, "image_size": (3,)}, "image_size=\\(3,\\)"),
     ],
@@ -59,3 +63,10 @@ def test_one_name_is_the_foreground_and_with_multi_label_one_label():
 def test_what_does_not_fit_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         NamedClasses(**arguments)
+
+
+def test_integers_of_numpy_are_kept_as_those_of_python():
+    colours, size = np.array(COLOURS, "uint8"), tuple(np.array([9, 14]))
+    config = NamedClasses(NAMES, colours, np.uint8(255), size).get_config()
+    assert json.loads(json.dumps(config))["ignore_class"] == 255
+    assert (config["colours"], config["image_size"]) == (COLOURS, (9, 14))

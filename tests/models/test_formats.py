@@ -107,3 +107,25 @@ def test_an_image_size_and_a_class_count_may_be_integers_of_numpy():
     assert keras.Model.from_config(model.get_config()).count_params() == model.count_params()
     with pytest.raises(ValueError, match="Received: num_classes=True"):
         models.unet((32, 32, 3), True)
+
+
+INTEGERS_OF_NUMPY = {
+    "dense_autoencoder": {"code_size": np.int64(4), "hidden": np.array([8, 6])},
+    "conv_autoencoder": {"filters": [np.int64(4), np.int32(8)], "output_channels": np.uint8(1)},
+    "vae": {"code_size": np.int64(4), "filters": np.array([4, 8])},
+}
+
+
+@pytest.mark.parametrize("name", INTEGERS_OF_NUMPY)
+def test_so_may_be_the_sizes_of_autoencoders(name):
+    model = getattr(models, name)(tuple(np.array([8, 8, 1])), **INTEGERS_OF_NUMPY[name])
+    assert model.output_shape == (None, 8, 8, 1)
+    assert keras.models.model_from_json(model.to_json()).count_params() == model.count_params()
+
+
+def test_a_softmax_over_one_channel_is_refused():
+    for build in (models.unet, models.pspnet, models.fcn8s):
+        with pytest.raises(
+            ValueError, match="1 everywhere.*One channel needs activation='sigmoid'"
+        ):
+            build((None, None, 3), 1, width=1 / 64, activation="softmax")
