@@ -273,9 +273,9 @@ def stopped_without_training(monkeypatch):
 
 
 def test_more_epochs_go_on_with_the_schedule_of_a_training_of_that_length(
-    pictures, tmp_path, capsys
+    trained, pictures, tmp_path, capsys
 ):
-    assert train(pictures, tmp_path / "a") == 0
+    shutil.copytree(trained[0], tmp_path / "a")
     assert train(pictures, tmp_path / "a", "--epochs", "4") == 0
     assert "Going on after epoch 2 of 4." in capsys.readouterr().out
     assert train(pictures, tmp_path / "b", "--epochs", "4") == 0
@@ -293,18 +293,18 @@ def test_early_stopping_is_announced(pictures, tmp_path, capsys):
     assert len(log(tmp_path / "a")) < 9
 
 
-def test_a_run_of_a_version_without_an_option_goes_on(pictures, tmp_path, capsys):
+def test_a_run_of_a_version_without_an_option_goes_on(trained, pictures, tmp_path, capsys):
     folder = tmp_path / "a"
-    assert train(pictures, folder, "--epochs", "1") == 0
+    shutil.copytree(trained[0], folder)
     path = folder / "run.json"
     state = json.loads(path.read_text())
     for name in ("balance", "distribute", "chosen_on", "monitor", "mode"):
         del state["settings"][name]
     path.write_text(json.dumps(state))
-    assert train(pictures, folder, "--balance", "0.5") == 2
+    assert train(pictures, folder, "--epochs", "3", "--balance", "0.5") == 2
     assert "Received: balance=0.6 there, 0.5 now." in one_error(capsys)
-    assert train(pictures, folder) == 0
-    assert "Going on after epoch 1 of 2." in capsys.readouterr().out
+    assert train(pictures, folder, "--epochs", "3") == 0
+    assert "Going on after epoch 2 of 3." in capsys.readouterr().out
 
 
 def test_with_a_test_split_that_scores_and_validation_chooses(tmp_path, capsys):
