@@ -40,7 +40,7 @@ def test_what_a_package_offers_is_imported_when_it_is_asked_for(monkeypatch):
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     ask = on_first_use("shapes", {"rgb_to_hsv": "colorsys"}, {"colours": "colorsys"})
     assert "colorsys" not in sys.modules
-    assert ask("rgb_to_hsv")(0, 0, 1) == (0.0, 0.0, 1)
+    assert ask("rgb_to_hsv")(1, 0, 0) == (0.0, 1.0, 1)
     assert ask("colours") is sys.modules["colorsys"]
     with pytest.raises(AttributeError, match="module 'shapes' has no attribute 'coluors'"):
         ask("coluors")
