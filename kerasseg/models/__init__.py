@@ -15,6 +15,7 @@ from kerasseg.models.deeplab3 import deeplab_v3
 from kerasseg.models.dilatednets import dilatednet
 from kerasseg.models.fc_densenets import fc_densenet56, fc_densenet67, fc_densenet103
 from kerasseg.models.fcns import fcn8s, fcn16s, fcn32s
+from kerasseg.models.freezing import unfreeze
 from kerasseg.models.hypercolumns import hypercolumn
 from kerasseg.models.pspnets import pspnet
 from kerasseg.models.segnets import segnet, segnet_basic
@@ -42,6 +43,7 @@ __all__ = [
     "segnet_basic",
     "split_autoencoder",
     "unet",
+    "unfreeze",
     "vae",
     "with_classes",
 ]

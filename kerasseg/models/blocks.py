@@ -35,32 +35,25 @@ def conv_block(x, filters, name, kernel_size=3, batch_norm=True, convolution=con
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def score_head(x, num_classes, like=None, kernel_size=1, activation=None):
-    """A convolution to one score a class, cropped to the size of `like` if given, in float32.
-
-    The layer `logits` is float32 under every dtype policy: a softmax in half precision loses
-    the small probabilities that the loss is made of.
-    """
-    x = layers.Conv2D(num_classes, kernel_size, padding="same", name="scores")(x)
-    if like is not None:
-        x = layers.CenterCropLike(name="crop")(x, like)
-    return output(x, activation)
+def scores(x, num_classes, kernel_size=1):
+    """A convolution to one score per class: `scores`."""
+    return layers.Conv2D(num_classes, kernel_size, padding="same", name="scores")(x)
 
 
-def enlarge_scores(x, padded, image, activation=None, name="logits"):
-    """Scores at every `s`-th pixel of `padded`, `s * n + 1` rows of them, at each one of `image`.
+def enlarged(x, like, name="enlarge"):
+    """Scores at every `s`-th pixel of `like`, `s * n + 1` rows of them, at each of its pixels.
 
     Corners fall on corners, so the scores stay where they were computed and none is made up.
     """
-    x = layers.BilinearUpsampling2D(align_corners=True, dtype="float32", name=f"{name}_enlarge")(
-        x, padded
-    )
-    x = layers.CenterCropLike(dtype="float32", name=f"{name}_crop")(x, image)
-    return output(x, activation, name)
+    return layers.BilinearUpsampling2D(align_corners=True, dtype="float32", name=name)(x, like)
 
 
 def output(x, activation=None, name="logits"):
-    """`x`, or its activation, in float32; a softmax goes over the classes, wherever they are."""
+    """`x`, or its activation, in float32; a softmax goes over the classes, wherever they are.
+
+    Float32 under every dtype policy: a softmax in half precision loses the small probabilities that
+    the loss is made of.
+    """
     function = activations.get(activation)
     if function is activations.softmax:
         if x.shape[channel_axis()] == 1:

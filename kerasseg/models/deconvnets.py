@@ -1,11 +1,9 @@
 """DeconvNet (Noh, Hong and Han, ICCV 2015)."""
 
-import keras
-
-from kerasseg.models.blocks import conv_block, scale_filters, score_head
-from kerasseg.models.formats import in_data_format, layers
-from kerasseg.models.pretrained import encoder_input, load_encoder
-from kerasseg.models.vgg import CONVOLUTIONS, STAGES, convs
+from kerasseg.models.blocks import conv_block, scale_filters, scores
+from kerasseg.models.formats import layers
+from kerasseg.models.segmentation import segmentation_model
+from kerasseg.models.vgg import STAGES, convs
 
 # The decoder mirrors the encoder and narrows on the last deconvolution of a stage.
 DECODER = ((64, 64), (128, 64), (256, 256, 128), (512, 512, 256), (512, 512, 512))
@@ -18,17 +16,8 @@ def deconvs(x, stage_filters, width, name):
     return x
 
 
-@in_data_format
-def deconvnet(
-    input_shape,
-    num_classes,
-    *,
-    width=1.0,
-    encoder_weights=None,
-    activation=None,
-    data_format=None,
-    name="deconvnet",
-):
+@segmentation_model(encoder="vgg16")
+def deconvnet(image, num_classes, *, width=1.0):
     """DeconvNet: a classifier, and its mirror image of unpoolings and transposed convolutions.
 
     Paper: Noh, Hong, Han, "Learning Deconvolution Network for Semantic Segmentation", ICCV 2015.
@@ -57,29 +46,8 @@ def deconvnet(
     keep a partial window at the border and unpoolings return to the size that was pooled. The paper
     runs the network on 50 proposals of an image and keeps the largest score of each pixel; here it
     sees the whole image.
-
-    Args:
-        input_shape: `(height, width, channels)`, height and width may be `None`.
-        num_classes: Channels of the output.
-        width: Scales every filter count.
-        encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
-            `keras.applications.VGG16`, for the 13 convolutions.
-        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
-            `kerasseg.losses.CrossEntropy(from_logits=False)`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
-        name: Of the model.
-
-    Returns:
-        A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
-        logits `(batch, height, width, num_classes)`.
-
-    Raises:
-        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, or
-            `encoder_weights` that do not fit.
     """
-    image = keras.Input(input_shape, name="image")
-    x = encoder_input(image, encoder_weights, width)
-    pooled_away = []
+    x, pooled_away = image, []
 
     for stage in (1, 2, 3, 4, 5):
         x = before = convs(x, STAGES[stage - 1], f"encoder{stage}", width)
@@ -100,6 +68,4 @@ def deconvnet(
         x = unpool(x, argmax, like=before)
         x = deconvs(x, DECODER[stage - 1], width, f"decoder{stage}")
 
-    logits = score_head(x, num_classes, activation=activation)
-    model = keras.Model(image, logits, name=name)
-    return load_encoder(model, encoder_weights, "VGG16", CONVOLUTIONS)
+    return scores(x, num_classes)

@@ -1,25 +1,13 @@
 """DeepLab v1 (Chen, Papandreou, Kokkinos, Murphy and Yuille, ICLR 2015)."""
 
-import keras
-
-from kerasseg.models.blocks import enlarge_scores
-from kerasseg.models.formats import in_data_format, layers
-from kerasseg.models.pretrained import encoder_input, load_encoder
-from kerasseg.models.vgg import CONVOLUTIONS, FULLY_CONNECTED, deeplab_vgg16, fully_connected
+from kerasseg.models.blocks import enlarged, scores
+from kerasseg.models.formats import layers
+from kerasseg.models.segmentation import segmentation_model
+from kerasseg.models.vgg import deeplab_vgg16, fully_connected
 
 
-@in_data_format
-def deeplab_v1(
-    input_shape,
-    num_classes,
-    *,
-    width=1.0,
-    encoder_weights=None,
-    dropout=0.5,
-    activation=None,
-    data_format=None,
-    name="deeplab_v1",
-):
+@segmentation_model(multiple=8, remainder=1, encoder="vgg16", top="decimated")
+def deeplab_v1(image, num_classes, *, width=1.0, dropout=0.5):
     """DeepLab v1 (LargeFOV): VGG-16 without its last two strides, and a widely dilated fc6.
 
     Paper: Chen, Papandreou, Kokkinos, Murphy, Yuille, "Semantic Image Segmentation with Deep
@@ -50,36 +38,11 @@ def deeplab_v1(
     fc7 take the taps 0, 3, 6 and every fourth filter of VGG-16's.
 
     Args:
-        input_shape: `(height, width, channels)`, height and width may be `None`.
-        num_classes: Channels of the output.
-        width: Scales every filter count.
-        encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
-            `keras.applications.VGG16`, fully connected layers included.
         dropout: Share of values dropped after fc6 and fc7.
-        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
-            `kerasseg.losses.CrossEntropy(from_logits=False)`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
-        name: Of the model.
-
-    Returns:
-        A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
-        logits `(batch, height, width, num_classes)`.
-
-    Raises:
-        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, or
-            `encoder_weights` that do not fit.
     """
-    image = keras.Input(input_shape, name="image")
-    x = encoder_input(image, encoder_weights, width)
-    x = padded = layers.PadToMultiple(8, remainder=1, name="pad")(x)
-
-    *_, x = deeplab_vgg16(x, width)
+    *_, x = deeplab_vgg16(image, width)
     x = layers.ZeroPadding2D(1, name="average_pad")(x)
     x = layers.AveragePooling2D(3, 1, name="average")(x)
     x = fully_connected(x, 1024, "fc6", 3, width, dropout, rate=12)
     x = fully_connected(x, 1024, "fc7", 1, width, dropout)
-    x = layers.Conv2D(num_classes, 1, name="scores")(x)
-
-    model = keras.Model(image, enlarge_scores(x, padded, image, activation), name=name)
-    names = {**CONVOLUTIONS, **FULLY_CONNECTED}
-    return load_encoder(model, encoder_weights, "VGG16", names, decimate=True)
+    return enlarged(scores(x, num_classes), image)

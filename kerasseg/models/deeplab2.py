@@ -1,12 +1,10 @@
 """DeepLab v2 (Chen, Papandreou, Kokkinos, Murphy and Yuille, PAMI 2018)."""
 
-import keras
-
-from kerasseg.models.blocks import enlarge_scores
-from kerasseg.models.formats import in_data_format, layers
-from kerasseg.models.pretrained import encoder_input, load_encoder
-from kerasseg.models.resnets import load_resnet, resnet
-from kerasseg.models.vgg import CONVOLUTIONS, deeplab_vgg16, fully_connected
+from kerasseg.models.blocks import enlarged
+from kerasseg.models.formats import layers
+from kerasseg.models.resnets import resnet
+from kerasseg.models.segmentation import segmentation_model
+from kerasseg.models.vgg import deeplab_vgg16, fully_connected
 
 RATES = (6, 12, 18, 24)
 
@@ -22,18 +20,8 @@ def resnet_scores(x, num_classes, rate):
     return layers.AtrousConv2D(num_classes, 3, rate, padding="same", name=f"scores_rate{rate}")(x)
 
 
-@in_data_format
-def deeplab_v2(
-    input_shape,
-    num_classes,
-    *,
-    width=1.0,
-    encoder="vgg16",
-    encoder_weights=None,
-    activation=None,
-    data_format=None,
-    name="deeplab_v2",
-):
+@segmentation_model(multiple=8, remainder=1, encoder="resnet")
+def deeplab_v2(image, num_classes, *, width=1.0, encoder="vgg16"):
     """DeepLab v2: four classifiers look at one map at four rates, and their scores are summed.
 
     Paper: Chen, Papandreou, Kokkinos, Murphy, Yuille, "DeepLab: Semantic Image Segmentation with
@@ -63,40 +51,14 @@ def deeplab_v2(
     normalization is not frozen. The paper's inputs at three scales are not part of the model.
 
     Args:
-        input_shape: `(height, width, channels)`, height and width may be `None`.
-        num_classes: Channels of the output.
-        width: Scales every filter count.
         encoder: `"vgg16"` or `"resnet101"`.
-        encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
-            `keras.applications`, for the encoder's convolutions.
-        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
-            `kerasseg.losses.CrossEntropy(from_logits=False)`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
-        name: Of the model.
-
-    Returns:
-        A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
-        logits `(batch, height, width, num_classes)`.
-
-    Raises:
-        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, an
-            unknown `encoder`, or `encoder_weights` that do not fit.
     """
     if encoder not in ("vgg16", "resnet101"):
         raise ValueError(f"`encoder` must be 'vgg16' or 'resnet101'. Received: encoder={encoder!r}")
-    image = keras.Input(input_shape, name="image")
-    x = encoder_input(image, encoder_weights, width)
-    x = padded = layers.PadToMultiple(8, remainder=1, name="pad")(x)
-
     if encoder == "vgg16":
-        *_, x = deeplab_vgg16(x, width)
+        *_, x = deeplab_vgg16(image, width)
         branches = [vgg_scores(x, num_classes, rate, width) for rate in RATES]
     else:
-        *_, x = resnet(x, encoder, output_stride=8, width=width)
+        *_, x = resnet(image, encoder, output_stride=8, width=width)
         branches = [resnet_scores(x, num_classes, rate) for rate in RATES]
-    x = layers.Add(name="scores")(branches)
-
-    model = keras.Model(image, enlarge_scores(x, padded, image, activation), name=name)
-    if encoder == "vgg16":
-        return load_encoder(model, encoder_weights, "VGG16", CONVOLUTIONS)
-    return load_resnet(model, encoder, encoder_weights)
+    return enlarged(layers.Add(name="scores")(branches), image)

@@ -1,28 +1,15 @@
 """DeepLab v3 (Chen, Papandreou, Schroff and Adam, 2017)."""
 
-import keras
-
-from kerasseg.models.blocks import enlarge_scores, scale_filters
-from kerasseg.models.formats import in_data_format, layers
-from kerasseg.models.pretrained import encoder_input
-from kerasseg.models.resnets import load_resnet, resnet
+from kerasseg.models.blocks import enlarged, scale_filters, scores
+from kerasseg.models.formats import layers
+from kerasseg.models.resnets import resnet
+from kerasseg.models.segmentation import segmentation_model
 
 RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
 
 
-@in_data_format
-def deeplab_v3(
-    input_shape,
-    num_classes,
-    *,
-    width=1.0,
-    encoder="resnet50",
-    output_stride=16,
-    encoder_weights=None,
-    activation=None,
-    data_format=None,
-    name="deeplab_v3",
-):
+@segmentation_model(lambda output_stride, **_: output_stride, remainder=1, encoder="resnet")
+def deeplab_v3(image, num_classes, *, width=1.0, encoder="resnet50", output_stride=16):
     """DeepLab v3: several rates side by side, and the mean of the whole image.
 
     Paper: Chen, Papandreou, Schroff, Adam, "Rethinking Atrous Convolution for Semantic Image
@@ -55,39 +42,16 @@ def deeplab_v3(
     one image has no variance to be normalized by.
 
     Args:
-        input_shape: `(height, width, channels)`, height and width may be `None`.
-        num_classes: Channels of the output.
-        width: Scales every filter count.
         encoder: `"resnet50"` or `"resnet101"`.
         output_stride: 16 or 8.
-        encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
-            `keras.applications`.
-        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
-            `kerasseg.losses.CrossEntropy(from_logits=False)`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
-        name: Of the model.
-
-    Returns:
-        A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
-        logits `(batch, height, width, num_classes)`.
-
-    Raises:
-        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, an
-            unknown `encoder` or `output_stride`, or `encoder_weights` that do not fit.
     """
     if output_stride not in RATES:
         raise ValueError(
             f"`output_stride` must be one of {list(RATES)}. Received: output_stride={output_stride}"
         )
-    image = keras.Input(input_shape, name="image")
-    x = encoder_input(image, encoder_weights, width)
-    padded = layers.PadToMultiple(output_stride, remainder=1, name="pad")(x)
-    *_, conv5 = resnet(padded, encoder, output_stride, multi_grid=(1, 2, 4), width=width)
+    *_, conv5 = resnet(image, encoder, output_stride, multi_grid=(1, 2, 4), width=width)
 
     x = layers.AtrousSpatialPyramidPooling(
         scale_filters(256, width), RATES[output_stride], dropout=0.1, name="pyramid"
     )(conv5)
-    x = layers.Conv2D(num_classes, 1, name="scores")(x)
-
-    model = keras.Model(image, enlarge_scores(x, padded, image, activation), name=name)
-    return load_resnet(model, encoder, encoder_weights)
+    return enlarged(scores(x, num_classes), image)

@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 
-from kerasseg.models.blocks import conv_block, output, scale_filters
-from kerasseg.models.formats import in_data_format, layers
-from kerasseg.models.pretrained import encoder_input, load_encoder
-from kerasseg.models.vgg import CONVOLUTIONS, FULLY_CONNECTED, fully_connected, vgg16
+from kerasseg.models.blocks import conv_block, scale_filters
+from kerasseg.models.formats import layers
+from kerasseg.models.segmentation import segmentation_model
+from kerasseg.models.vgg import fully_connected, vgg16
 
 # What the front end's convolutions take away on each side of the image.
 MARGIN = 186
@@ -72,19 +72,8 @@ def context_module(x, num_classes, multiples, noise, width):
     return layers.Conv2D(num_classes, 1, kernel_initializer=initializer, name="context_scores")(x)
 
 
-@in_data_format
-def dilatednet(
-    input_shape,
-    num_classes,
-    *,
-    width=1.0,
-    context="basic",
-    encoder_weights=None,
-    dropout=0.5,
-    activation=None,
-    data_format=None,
-    name="dilatednet",
-):
+@segmentation_model(multiple=8, encoder="vgg16", top="whole")
+def dilatednet(image, num_classes, *, width=1.0, context="basic", dropout=0.5):
     """DilatedNet: VGG-16 with dilation for its last two poolings, and a module that adds context.
 
     Paper: Yu, Koltun, "Multi-Scale Context Aggregation by Dilated Convolutions", ICLR 2016. Book:
@@ -121,35 +110,15 @@ def dilatednet(
     let nothing through.
 
     Args:
-        input_shape: `(height, width, channels)`, height and width may be `None`.
-        num_classes: Channels of the output.
         width: Scales every filter count, those of the context in whole multiples of `num_classes`.
         context: `"basic"`, `"large"` or `None`.
-        encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
-            `keras.applications.VGG16`, fully connected layers included.
         dropout: Share of values dropped after fc6 and fc7.
-        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
-            `kerasseg.losses.CrossEntropy(from_logits=False)`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
-        name: Of the model.
-
-    Returns:
-        A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
-        logits `(batch, height, width, num_classes)`.
-
-    Raises:
-        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, an
-            unknown `context`, or `encoder_weights` that do not fit.
     """
     if context not in (*CONTEXTS, None):
         raise ValueError(
             f"`context` must be 'basic', 'large' or None. Received: context={context!r}"
         )
-    image = keras.Input(input_shape, name="image")
-    x = encoder_input(image, encoder_weights, width)
-    x = layers.PadToMultiple(8, name="pad")(x)
-    x = layers.ReflectionPadding2D(MARGIN, name="mirror")(x)
-
+    x = layers.ReflectionPadding2D(MARGIN, name="mirror")(image)
     *_, x = vgg16(x, width, "valid", strides=(2, 2, 2, None, None), rates=(1, 1, 1, 1, 2))
     x = fully_connected(x, 4096, "fc6", 7, width, dropout, padding="valid", rate=4)
     x = fully_connected(x, 4096, "fc7", 1, width, dropout)
@@ -158,8 +127,4 @@ def dilatednet(
     if context is not None:
         noise = 0.001 if context == "large" else 0.0
         x = context_module(x, num_classes, CONTEXTS[context], noise, width)
-
-    x = layers.BilinearUpsampling2D(8, dtype="float32", name="enlarge")(x)
-    x = layers.CenterCropLike(dtype="float32", name="crop")(x, image)
-    model = keras.Model(image, output(x, activation), name=name)
-    return load_encoder(model, encoder_weights, "VGG16", {**CONVOLUTIONS, **FULLY_CONNECTED})
+    return layers.BilinearUpsampling2D(8, dtype="float32", name="enlarge")(x)

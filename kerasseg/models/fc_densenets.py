@@ -1,9 +1,8 @@
 """FC-DenseNet, the One Hundred Layers Tiramisu (Jégou et al., 2017)."""
 
-import keras
-
-from kerasseg.models.blocks import scale_filters, score_head
-from kerasseg.models.formats import channel_axis, in_data_format, layers
+from kerasseg.models.blocks import scale_filters, scores
+from kerasseg.models.formats import channel_axis, layers
+from kerasseg.models.segmentation import segmentation_model
 
 FIRST = 48
 
@@ -32,31 +31,18 @@ def dense_block(x, count, growth, dropout, name):
     return x, concat(new, f"{name}_new")
 
 
-def fc_densenet(
-    input_shape,
-    num_classes,
-    *,
-    encoder,
-    bottleneck,
-    growth,
-    width,
-    dropout,
-    activation,
-    name,
-):
+def fc_densenet(image, num_classes, width, dropout, *, encoder, bottleneck, growth):
     """The architecture that the three sizes share: `encoder` has the layers of each dense block."""
     growth = scale_filters(growth, width)
-    image = keras.Input(input_shape, name="image")
     skips = []
 
-    x = layers.PadToMultiple(32, name="pad")(image)
     x = layers.Conv2D(
         scale_filters(FIRST, width),
         3,
         padding="same",
         kernel_initializer="he_uniform",
         name="first_conv",
-    )(x)
+    )(image)
     for stage, count in enumerate(encoder, start=1):
         x, _ = dense_block(x, count, growth, dropout, f"encoder{stage}")
         skips.append(x)
@@ -77,20 +63,11 @@ def fc_densenet(
         x = concat([x, skips.pop()], f"decoder{stage}_concat")
         x, new = dense_block(x, count, growth, dropout, f"decoder{stage}")
 
-    return keras.Model(image, score_head(x, num_classes, image, activation=activation), name=name)
+    return scores(x, num_classes)
 
 
-@in_data_format
-def fc_densenet56(
-    input_shape,
-    num_classes,
-    *,
-    width=1.0,
-    dropout=0.2,
-    activation=None,
-    data_format=None,
-    name="fc_densenet56",
-):
+@segmentation_model(multiple=32)
+def fc_densenet56(image, num_classes, *, width=1.0, dropout=0.2):
     """FC-DenseNet56: dense blocks on the way down and up, and only new maps on the way up.
 
     Paper: Jégou, Drozdzal, Vazquez, Romero, Bengio, "The One Hundred Layers Tiramisu: Fully
@@ -122,78 +99,29 @@ def fc_densenet56(
     the logits cropped; the authors' poolings drop odd rows, and their skips a row more.
 
     Args:
-        input_shape: `(height, width, channels)`, height and width may be `None`.
-        num_classes: Channels of the output.
         width: Scales the filters of the first convolution and the growth of the blocks.
         dropout: Share of values dropped after each convolution of a block.
-        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
-            `kerasseg.losses.CrossEntropy(from_logits=False)`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
-        name: Of the model.
-
-    Returns:
-        A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
-        logits `(batch, height, width, num_classes)`.
-
-    Raises:
-        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made.
     """
     return fc_densenet(
-        input_shape,
-        num_classes,
-        encoder=(4, 4, 4, 4, 4),
-        bottleneck=4,
-        growth=12,
-        width=width,
-        dropout=dropout,
-        activation=activation,
-        name=name,
+        image, num_classes, width, dropout, encoder=(4, 4, 4, 4, 4), bottleneck=4, growth=12
     )
 
 
-@in_data_format
-def fc_densenet67(
-    input_shape,
-    num_classes,
-    *,
-    width=1.0,
-    dropout=0.2,
-    activation=None,
-    data_format=None,
-    name="fc_densenet67",
-):
+@segmentation_model(multiple=32)
+def fc_densenet67(image, num_classes, *, width=1.0, dropout=0.2):
     """FC-DenseNet67: `fc_densenet56` with five layers a block, each of which adds 16 maps.
 
     3,463,243 trainable parameters for three channels and 11 classes; the bottleneck sees 664
-    pixels. Arguments, output and deviations are those of `fc_densenet56`.
-
-    Raises:
-        ValueError: As `fc_densenet56`.
+    pixels. The rest is that of
+    `fc_densenet56`.
     """
     return fc_densenet(
-        input_shape,
-        num_classes,
-        encoder=(5, 5, 5, 5, 5),
-        bottleneck=5,
-        growth=16,
-        width=width,
-        dropout=dropout,
-        activation=activation,
-        name=name,
+        image, num_classes, width, dropout, encoder=(5, 5, 5, 5, 5), bottleneck=5, growth=16
     )
 
 
-@in_data_format
-def fc_densenet103(
-    input_shape,
-    num_classes,
-    *,
-    width=1.0,
-    dropout=0.2,
-    activation=None,
-    data_format=None,
-    name="fc_densenet103",
-):
+@segmentation_model(multiple=32)
+def fc_densenet103(image, num_classes, *, width=1.0, dropout=0.2):
     """FC-DenseNet103: `fc_densenet56` with 4 to 15 layers a block, each of which adds 16 maps.
 
     ```
@@ -206,18 +134,7 @@ def fc_densenet103(
     averages, which the paper's 9.4 million counts; the bottleneck sees 1,622 pixels. The first
     step of `fit` takes long to compile, above all under XLA. Arguments, output and deviations are
     those of `fc_densenet56`.
-
-    Raises:
-        ValueError: As `fc_densenet56`.
     """
     return fc_densenet(
-        input_shape,
-        num_classes,
-        encoder=(4, 5, 7, 10, 12),
-        bottleneck=15,
-        growth=16,
-        width=width,
-        dropout=dropout,
-        activation=activation,
-        name=name,
+        image, num_classes, width, dropout, encoder=(4, 5, 7, 10, 12), bottleneck=15, growth=16
     )

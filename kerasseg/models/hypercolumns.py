@@ -1,11 +1,8 @@
 """Hypercolumns (Hariharan, Arbeláez, Girshick and Malik, CVPR 2015)."""
 
-import keras
-
-from kerasseg.models.blocks import output
-from kerasseg.models.formats import channel_axis, in_data_format, layers
-from kerasseg.models.pretrained import encoder_input, load_encoder
-from kerasseg.models.vgg import CONVOLUTIONS, FULLY_CONNECTED, fully_connected, vgg16
+from kerasseg.models.formats import channel_axis, layers
+from kerasseg.models.segmentation import segmentation_model
+from kerasseg.models.vgg import fully_connected, vgg16
 
 
 def enlarged_scores(x, num_classes, name, factor):
@@ -17,18 +14,8 @@ def enlarged_scores(x, num_classes, name, factor):
     return layers.BilinearUpsampling2D(factor, dtype="float32", name=f"{name}_enlarge")(x)
 
 
-@in_data_format
-def hypercolumn(
-    input_shape,
-    num_classes,
-    *,
-    width=1.0,
-    encoder_weights=None,
-    dropout=0.5,
-    activation=None,
-    data_format=None,
-    name="hypercolumn",
-):
+@segmentation_model(multiple=32, encoder="vgg16", top="whole")
+def hypercolumn(image, num_classes, *, width=1.0, dropout=0.5):
     """Hypercolumn: every pixel is classified from the maps of several layers at its place.
 
     Paper: Hariharan, Arbeláez, Girshick, Malik, "Hypercolumns for Object Segmentation and
@@ -55,30 +42,9 @@ def hypercolumn(
     Images are padded by reflection to a multiple of 32.
 
     Args:
-        input_shape: `(height, width, channels)`, height and width may be `None`.
-        num_classes: Channels of the output.
-        width: Scales every filter count.
-        encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
-            `keras.applications.VGG16`, fully connected layers included.
         dropout: Share of values dropped after fc6 and fc7.
-        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
-            `kerasseg.losses.CrossEntropy(from_logits=False)`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
-        name: Of the model.
-
-    Returns:
-        A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
-        logits `(batch, height, width, num_classes)`.
-
-    Raises:
-        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, or
-            `encoder_weights` that do not fit.
     """
-    image = keras.Input(input_shape, name="image")
-    x = encoder_input(image, encoder_weights, width)
-    x = layers.PadToMultiple(32, name="pad")(x)
-
-    *_, pool3, pool4, x = vgg16(x, width)
+    *_, pool3, pool4, x = vgg16(image, width)
     x = fully_connected(x, 4096, "fc6", 7, width, dropout)
     x = fully_connected(x, 4096, "fc7", 1, width, dropout)
 
@@ -87,7 +53,4 @@ def hypercolumn(
         enlarged_scores(pool4, num_classes, "encoder4", 16),
         enlarged_scores(x, num_classes, "fc7", 32),
     ]
-    x = layers.Add(dtype="float32", name="sum")(scores)
-    x = layers.CenterCropLike(dtype="float32", name="crop")(x, image)
-    model = keras.Model(image, output(x, activation), name=name)
-    return load_encoder(model, encoder_weights, "VGG16", {**CONVOLUTIONS, **FULLY_CONNECTED})
+    return layers.Add(dtype="float32", name="sum")(scores)

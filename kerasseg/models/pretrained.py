@@ -1,5 +1,6 @@
 """Weights of `keras.applications` for the encoders of this package."""
 
+import logging
 import math
 import re
 from pathlib import Path
@@ -8,22 +9,12 @@ import keras
 import numpy as np
 
 from kerasseg.layers.preprocessing import MEANS
-from kerasseg.models.formats import layers
+from kerasseg.models.downloads import download
 
+APPLICATIONS = {"vgg16": "VGG16", "resnet50": "ResNet50", "resnet101": "ResNet101"}
+TOP = ("fc1", "fc2")  # VGG-16's fully connected layers, which weights need not have
 # How `keras.applications` begins the names of what an encoder is made of: "block3_", "conv4_".
 STAGE = re.compile(r"(block|conv)\d+_")
-
-
-def encoder_input(image, encoder_weights, width):
-    """The image as the encoder's weights expect it: unchanged if there are none."""
-    if encoder_weights is None:
-        return image
-    if width != 1:
-        raise ValueError(
-            f"`encoder_weights` exist for width=1 alone. Received: width={width}. "
-            "Leave out one of the two."
-        )
-    return layers.CaffePreprocessing(name="preprocessing")(image)
 
 
 def load_encoder(model, encoder_weights, application, names, decimate=False):
@@ -39,6 +30,8 @@ def load_encoder(model, encoder_weights, application, names, decimate=False):
       what it gives for the grey image in three channels, but for the border, where it sees the
       zeros around the image. That of an input with `n` bands takes the kernels in turn, red, green,
       blue, red, …, times `3 / n`, so that its outputs are as large as those of three.
+    - Where the weights have no fully connected layers, ours start at random, and a line of the log
+      says so.
 
     Args:
         model: The `keras.Model` to fill, with a layer of each name in `names`.
@@ -57,7 +50,7 @@ def load_encoder(model, encoder_weights, application, names, decimate=False):
     """
     if encoder_weights is None:
         return model
-    with_top = not set(names.values()).isdisjoint(("fc1", "fc2"))
+    with_top = not set(names.values()).isdisjoint(TOP)
     source = read_source(encoder_weights, application, with_top)
     theirs = {layer.name: layer for layer in source.layers}
     left_over = [
@@ -70,7 +63,16 @@ def load_encoder(model, encoder_weights, application, names, decimate=False):
             f"`encoder_weights` must be those of keras.applications.{application}. "
             f"Received: encoder_weights={source.name}, which also has the layers {left_over}"
         )
+    at_random = [name for name, their_name in names.items() if is_absent(their_name, theirs)]
+    if at_random:
+        logging.getLogger("kerasseg").warning(
+            "%s: %s start at random, since the encoder weights have no fully connected layers",
+            model.name,
+            " and ".join(at_random),
+        )
     for name, their_name in names.items():
+        if name in at_random:
+            continue
         if their_name not in theirs:
             raise ValueError(
                 f"`encoder_weights` must have a layer {their_name!r} for layer {name!r}. "
@@ -80,13 +82,18 @@ def load_encoder(model, encoder_weights, application, names, decimate=False):
     return model
 
 
+def is_absent(name, theirs):
+    """Whether `name` is a fully connected layer, and the weights have none at all."""
+    return name in TOP and not any(top in theirs for top in TOP)
+
+
 def read_source(encoder_weights, application, with_top):
     """The `keras.applications` model that `encoder_weights` means."""
     if isinstance(encoder_weights, keras.Model):
         return encoder_weights
     build = getattr(keras.applications, application)
     if encoder_weights == "imagenet":
-        return build(weights="imagenet", include_top=with_top)
+        return download(build, application, include_top=with_top)
     is_file = isinstance(encoder_weights, (str, Path)) and Path(encoder_weights).is_file()
     if not is_file or Path(encoder_weights).suffix not in (".keras", ".h5"):
         raise ValueError(

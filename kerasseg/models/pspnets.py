@@ -1,11 +1,9 @@
 """PSPNet (Zhao, Shi, Qi, Wang and Jia, CVPR 2017)."""
 
-import keras
-
-from kerasseg.models.blocks import conv_block, enlarge_scores, scale_filters
-from kerasseg.models.formats import in_data_format, layers
-from kerasseg.models.pretrained import encoder_input
-from kerasseg.models.resnets import load_resnet, resnet
+from kerasseg.models.blocks import conv_block, enlarged, scale_filters
+from kerasseg.models.formats import layers
+from kerasseg.models.resnets import resnet
+from kerasseg.models.segmentation import segmentation_model
 
 
 def head(x, filters, num_classes, dropout, name):
@@ -15,19 +13,8 @@ def head(x, filters, num_classes, dropout, name):
     return layers.Conv2D(num_classes, 1, name=f"{name}_scores")(x)
 
 
-@in_data_format
-def pspnet(
-    input_shape,
-    num_classes,
-    *,
-    width=1.0,
-    encoder="resnet50",
-    encoder_weights=None,
-    auxiliary=False,
-    activation=None,
-    data_format=None,
-    name="pspnet",
-):
+@segmentation_model(multiple=8, remainder=1, encoder="resnet")
+def pspnet(image, num_classes, *, width=1.0, encoder="resnet50", auxiliary=False):
     """PSPNet: every pixel is classified together with the averages of the regions around it.
 
     Paper: Zhao, Shi, Qi, Wang, Jia, "Pyramid Scene Parsing Network", CVPR 2017, figure 3. Notes:
@@ -57,26 +44,13 @@ def pspnet(
     variance to be normalized by.
 
     Args:
-        input_shape: `(height, width, channels)`, height and width may be `None`.
-        num_classes: Channels of the output.
-        width: Scales every filter count.
         encoder: `"resnet50"` or `"resnet101"`.
-        encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
-            `keras.applications`.
         auxiliary: Whether the model has a second output, `auxiliary_logits`. The paper weighs its
             loss by 0.4 and drops it after training.
-        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
-            `kerasseg.losses.CrossEntropy(from_logits=False)`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
-        name: Of the model.
 
     Returns:
         A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
         logits `(batch, height, width, num_classes)`; with `auxiliary` to a list of two such.
-
-    Raises:
-        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, an
-            unknown `encoder`, or `encoder_weights` that do not fit.
 
     Example:
 
@@ -88,18 +62,10 @@ def pspnet(
     >>> trained.output_shape
     (None, None, None, 21)
     """
-    image = keras.Input(input_shape, name="image")
-    x = encoder_input(image, encoder_weights, width)
-    padded = layers.PadToMultiple(8, remainder=1, name="pad")(x)
-    *_, conv4, conv5 = resnet(padded, encoder, output_stride=8, width=width)
-
+    *_, conv4, conv5 = resnet(image, encoder, output_stride=8, width=width)
     x = layers.PyramidPooling((1, 2, 3, 6), scale_filters(512, width), name="pyramid")(conv5)
-    x = head(x, scale_filters(512, width), num_classes, 0.1, "head")
-    logits = enlarge_scores(x, padded, image, activation)
-
-    if auxiliary:
-        x = head(conv4, scale_filters(256, width), num_classes, 0.1, "auxiliary")
-        logits = [logits, enlarge_scores(x, padded, image, activation, "auxiliary_logits")]
-
-    model = keras.Model(image, logits, name=name)
-    return load_resnet(model, encoder, encoder_weights)
+    scores = enlarged(head(x, scale_filters(512, width), num_classes, 0.1, "head"), image)
+    if not auxiliary:
+        return scores
+    x = head(conv4, scale_filters(256, width), num_classes, 0.1, "auxiliary")
+    return [scores, enlarged(x, image, "auxiliary_enlarge")]

@@ -2,9 +2,7 @@
 
 from kerasseg.models.blocks import scale_filters
 from kerasseg.models.formats import channel_axis, layers
-from kerasseg.models.pretrained import load_encoder
 
-APPLICATIONS = {"resnet50": "ResNet50", "resnet101": "ResNet101"}
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 FILTERS = (64, 128, 256, 512)
 
@@ -106,10 +104,6 @@ def check_resnet(encoder, output_stride):
         )
 
 
-def load_resnet(model, encoder, encoder_weights):
-    """Fills the encoder of a model as `load_encoder` does; returns the model."""
-    names = [
-        layer.name for layer in model.layers if layer.name.startswith("conv") and layer.weights
-    ]
-    application = APPLICATIONS[encoder]
-    return load_encoder(model, encoder_weights, application, {name: name for name in names})
+def names_in(model):
+    """`{name: name}` of the layers of a model's ResNet: those of `keras.applications` are equal."""
+    return {x.name: x.name for x in model.layers if x.name.startswith("conv") and x.weights}

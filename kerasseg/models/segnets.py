@@ -1,27 +1,16 @@
 """SegNet and SegNet-Basic (Badrinarayanan, Kendall and Cipolla, PAMI 2017)."""
 
-import keras
-
-from kerasseg.models.blocks import conv_block, scale_filters, score_head
-from kerasseg.models.formats import channel_axis, in_data_format, layers
-from kerasseg.models.pretrained import encoder_input, load_encoder
-from kerasseg.models.vgg import CONVOLUTIONS, STAGES, convs
+from kerasseg.models.blocks import conv_block, scale_filters, scores
+from kerasseg.models.formats import channel_axis, layers
+from kerasseg.models.segmentation import segmentation_model
+from kerasseg.models.vgg import STAGES, convs
 
 # The decoder mirrors the encoder and narrows on the last convolution of a stage.
 DECODER = ((64,), (128, 64), (256, 256, 128), (512, 512, 256), (512, 512, 512))
 
 
-@in_data_format
-def segnet(
-    input_shape,
-    num_classes,
-    *,
-    width=1.0,
-    encoder_weights=None,
-    activation=None,
-    data_format=None,
-    name="segnet",
-):
+@segmentation_model(encoder="vgg16")
+def segnet(image, num_classes, *, width=1.0):
     """SegNet: every decoder stage unpools with the argmax of its encoder stage.
 
     Paper: Badrinarayanan, Kendall, Cipolla, "SegNet: A Deep Convolutional Encoder-Decoder
@@ -43,29 +32,8 @@ def segnet(
 
     Deviates: batch normalization keeps moving averages, where the authors recompute the
     statistics over the training set after training.
-
-    Args:
-        input_shape: `(height, width, channels)`, height and width may be `None`.
-        num_classes: Channels of the output.
-        width: Scales every filter count.
-        encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`: weights of
-            `keras.applications.VGG16`, for the convolutions of the encoder.
-        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
-            `kerasseg.losses.CrossEntropy(from_logits=False)`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
-        name: Of the model.
-
-    Returns:
-        A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
-        logits `(batch, height, width, num_classes)`.
-
-    Raises:
-        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made, or
-            `encoder_weights` that do not fit.
     """
-    image = keras.Input(input_shape, name="image")
-    x = encoder_input(image, encoder_weights, width)
-    pooled_away = []
+    x, pooled_away = image, []
 
     for stage in (1, 2, 3, 4, 5):
         x = before = convs(x, STAGES[stage - 1], f"encoder{stage}", width)
@@ -78,15 +46,11 @@ def segnet(
         x = unpool(x, argmax, like=before)
         x = convs(x, DECODER[stage - 1], f"decoder{stage}", width)
 
-    logits = score_head(x, num_classes, kernel_size=3, activation=activation)
-    model = keras.Model(image, logits, name=name)
-    return load_encoder(model, encoder_weights, "VGG16", CONVOLUTIONS)
+    return scores(x, num_classes, kernel_size=3)
 
 
-@in_data_format
-def segnet_basic(
-    input_shape, num_classes, *, width=1.0, activation=None, data_format=None, name="segnet_basic"
-):
+@segmentation_model()
+def segnet_basic(image, num_classes, *, width=1.0):
     """SegNet-Basic: four stages of one 7x7 convolution, for comparing decoders.
 
     Paper: Badrinarayanan, Kendall, Cipolla, "SegNet: A Deep Convolutional Encoder-Decoder
@@ -108,25 +72,8 @@ def segnet_basic(
     1,416,587 trainable parameters for three channels and 11 classes.
 
     Deviates: convolutions have biases, as in the authors' released net and against their paper.
-
-    Args:
-        input_shape: `(height, width, channels)`, height and width may be `None`.
-        num_classes: Channels of the output.
-        width: Scales every filter count.
-        activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
-            `kerasseg.losses.CrossEntropy(from_logits=False)`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
-        name: Of the model.
-
-    Returns:
-        A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
-        logits `(batch, height, width, num_classes)`.
-
-    Raises:
-        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made.
     """
     filters = scale_filters(64, width)
-    image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(255.0, name="rescaling")(image)
     x = layers.LocalResponseNormalization(name="normalization")(x)
     pooled_away = []
@@ -143,4 +90,4 @@ def segnet_basic(
         x = layers.Conv2D(filters, 7, padding="same", name=f"decoder{stage}_conv")(x)
         x = layers.FusedBatchNormalization(axis=channel_axis(), name=f"decoder{stage}_conv_bn")(x)
 
-    return keras.Model(image, score_head(x, num_classes, activation=activation), name=name)
+    return scores(x, num_classes)

@@ -1,12 +1,13 @@
 """U-Net (Ronneberger, Fischer and Brox, MICCAI 2015)."""
 
-import keras
-
-from kerasseg.models.blocks import conv_block, scale_filters, score_head
-from kerasseg.models.formats import channel_axis, in_data_format, layers, spatial_shape
+from kerasseg.models.blocks import conv_block, scale_filters, scores
+from kerasseg.models.classifiers import feature_maps
+from kerasseg.models.formats import channel_axis, layers, spatial_shape
+from kerasseg.models.segmentation import segmentation_model
 
 STAGES = (64, 128, 256, 512)
 BOTTLENECK = 1024
+BEHIND_A_CLASSIFIER = (32, 64, 128, 256, 512)  # filters of the decoder at strides 1, 2, 4, 8, 16
 
 
 def two_convs(x, filters, name, **arguments):
@@ -14,18 +15,22 @@ def two_convs(x, filters, name, **arguments):
     return conv_block(x, filters, f"{name}_conv2", **arguments)
 
 
-@in_data_format
+def multiple(padding, encoder, **_):
+    return None if padding == "valid" else 16 if encoder is None else 32
+
+
+@segmentation_model(multiple)
 def unet(
-    input_shape,
+    image,
     num_classes,
     *,
     width=1.0,
     batch_norm=True,
     padding="same",
     dropout=0.5,
-    activation=None,
-    data_format=None,
-    name="unet",
+    encoder=None,
+    encoder_weights=None,
+    encoder_trainable=True,
 ):
     """U-Net: an encoder, a decoder, and a copy of each encoder map concatenated with the decoder's.
 
@@ -41,6 +46,20 @@ def unet(
     ```
 
     An image of 256 x 256 pixels: encoder and decoder 256, 128, 64, 32, the bottleneck 16.
+
+    With an `encoder`, a classifier takes the place of the contracting path. The last of its maps
+    with each stride is a skip; it is not padded for the next convolution, and a stride that the
+    classifier does not have, as ConvNeXt has no 2, has no skip. The preprocessing of the classifier
+    is a part of the model: images stay in [0, 1].
+
+    ```
+    image                                                               decoder1   32 ─▶ scores
+      encoder 1/2  ─────────────────────────────── skip ─▶ decoder2   64
+        encoder 1/4  ────────────────────── skip ─▶ decoder3  128
+          encoder 1/8  ───────────── skip ─▶ decoder4  256
+            encoder 1/16  ─── skip ─▶ decoder5  512
+                    encoder 1/32
+    ```
 
     Faithful: 23 convolutions, He initialization of all but the scores, dropout at the end of the
     contracting path, 2x2 up-convolutions, concatenation. 31,030,658 parameters for one input
@@ -58,61 +77,71 @@ def unet(
     many.
 
     Args:
-        input_shape: `(height, width, channels)`, height and width may be `None`.
-        num_classes: Channels of the output.
-        width: Scales every filter count.
+        width: Scales every filter count, but those of an `encoder` that is a classifier.
         batch_norm: Whether to normalize after each 3x3 convolution, in place of its bias.
         padding: `"same"` or `"valid"`.
         dropout: Share of values dropped after the fourth stage and after the bottleneck.
+        encoder: `None`, the name of a function in `keras.applications`, such as `"vgg16"`,
+            `"resnet50"` or `"mobilenetv3small"`, or a `keras.Model` from there or of that kind,
+            with its weights. Of your own model, a layer `Rescaling` in front says that it takes
+            images from 0 to 255; without it they stay in [0, 1].
+        encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`, for an `encoder` that is a
+            name.
+        encoder_trainable: Whether the `encoder` learns; see `kerasseg.models.unfreeze`.
         activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
             `kerasseg.losses.CrossEntropy(from_logits=False)`. So it is with `num_classes=1` and
             `"sigmoid"`, for label maps of 0 and 1; the metric is then
             `kerasseg.metrics.MeanIoU(2, from_logits=False)`.
-        data_format: `"channels_last"`, `"channels_first"` or `None` for Keras's default.
-        name: Of the model.
-
-    Returns:
-        A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
-        logits `(batch, height, width, num_classes)`.
-
-    Raises:
-        ValueError: an `input_shape`, a `num_classes` or a `width` of which no model can be made,
-            or a `padding` that is unknown or does not fit the size.
     """
-    check_padding(padding, input_shape)
-    filters = [scale_filters(count, width) for count in STAGES]
+    check_arguments(image, padding, encoder, encoder_weights, encoder_trainable)
     arguments = {"batch_norm": batch_norm, "use_bias": not batch_norm, "padding": padding}
-    image = keras.Input(input_shape, name="image")
-    skips = []
 
-    x = layers.PadToMultiple(16, name="pad")(image) if padding == "same" else image
-    for stage in (1, 2, 3, 4):
-        x = two_convs(x, filters[stage - 1], f"encoder{stage}", **arguments)
-        if stage == 4:
-            x = layers.Dropout(dropout, name=f"encoder{stage}_dropout")(x)
-        skips.append(x)
-        x = layers.MaxPooling2D(2, name=f"encoder{stage}_pool")(x)
-
-    x = two_convs(x, scale_filters(BOTTLENECK, width), "bottleneck", **arguments)
+    if encoder is None:
+        filters, x, skips = STAGES, image, []
+        for stage, count in enumerate(STAGES, start=1):
+            x = two_convs(x, scale_filters(count, width), f"encoder{stage}", **arguments)
+            if stage == 4:
+                x = layers.Dropout(dropout, name=f"encoder{stage}_dropout")(x)
+            skips.append(x)
+            x = layers.MaxPooling2D(2, name=f"encoder{stage}_pool")(x)
+        x = two_convs(x, scale_filters(BOTTLENECK, width), "bottleneck", **arguments)
+    else:
+        filters = BEHIND_A_CLASSIFIER
+        maps = feature_maps(image, encoder, encoder_weights, encoder_trainable)
+        deepest, x = maps.popitem()
+        skips = [maps.get(2**stage) for stage in range(deepest.bit_length() - 1)]
     x = layers.Dropout(dropout, name="bottleneck_dropout")(x)
 
-    for stage in (4, 3, 2, 1):
+    for stage, skip in reversed(list(enumerate(skips, start=1))):
         x = layers.Conv2DTranspose(
-            filters[stage - 1],
+            scale_filters(filters[stage - 1], width),
             2,
             strides=2,
             kernel_initializer="he_normal",
             name=f"decoder{stage}_up",
         )(x)
-        skip = skips.pop()
         if padding == "valid":
             skip = layers.CenterCropLike(name=f"decoder{stage}_crop")(skip, x)
-        x = layers.Concatenate(axis=channel_axis(), name=f"decoder{stage}_concat")([skip, x])
-        x = two_convs(x, filters[stage - 1], f"decoder{stage}", **arguments)
+        if skip is not None:
+            x = layers.Concatenate(axis=channel_axis(), name=f"decoder{stage}_concat")([skip, x])
+        x = two_convs(x, scale_filters(filters[stage - 1], width), f"decoder{stage}", **arguments)
 
-    like = image if padding == "same" else None
-    logits = score_head(x, num_classes, like, activation=activation)
-    return keras.Model(image, logits, name=name)
+    return scores(x, num_classes)
+
+
+def check_arguments(image, padding, encoder, encoder_weights, encoder_trainable):
+    if encoder is None and (encoder_weights is not None or not encoder_trainable):
+        raise ValueError(
+            "`encoder_weights` and `encoder_trainable=False` need an `encoder`. Received: "
+            f"encoder=None, encoder_weights={encoder_weights!r}, "
+            f"encoder_trainable={encoder_trainable}. Pass encoder='vgg16', say."
+        )
+    if encoder is not None and padding == "valid":
+        raise ValueError(
+            "`padding` must be 'same' with an `encoder`, whose convolutions pad. "
+            "Received: padding='valid'"
+        )
+    check_padding(padding, tuple(image.shape[1:]))
 
 
 def check_padding(padding, input_shape):
@@ -123,6 +152,6 @@ def check_padding(padding, input_shape):
         fitting = [max(188, (size + 3) // 16 * 16 + 12) for size in sizes]
         raise ValueError(
             "With padding='valid' every height and width must be 16 k + 12 and at least 188, so "
-            f"that each pooling divides evenly. Received: input_shape={tuple(input_shape)}. "
+            f"that each pooling divides evenly. Received: input_shape={input_shape}. "
             f"The next sizes that fit: {fitting}."
         )

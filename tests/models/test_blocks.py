@@ -57,15 +57,15 @@ def test_a_block_takes_the_arguments_of_its_convolution():
     assert x.shape == (None, 40, 90, 4)
 
 
-def test_scores_are_float32_under_mixed_precision_and_cropped_to_the_middle():
+def test_logits_are_float32_under_mixed_precision():
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        image, like = keras.Input((9, 12, 3)), keras.Input((5, 6, 1))
-        model = keras.Model([image, like], blocks.score_head(image, 2, like))
+        image = keras.Input((9, 12, 3))
+        model = keras.Model(image, blocks.output(blocks.scores(image, 2)))
     finally:
         keras.config.set_dtype_policy("float32")
     assert model.get_layer("scores").compute_dtype == "float16"
-    assert (model.output.dtype, model.output.shape) == ("float32", (None, 5, 6, 2))
+    assert (model.output.dtype, model.output.shape) == ("float32", (None, 9, 12, 2))
     assert model.layers[-1].name == "logits"
 
 
@@ -73,7 +73,7 @@ def test_enlarged_scores_keep_their_values_at_their_pixels(rng):
     stride, n = 4, (3, 5)
     size = tuple(stride * (count - 1) + 1 for count in n)
     scores, image = keras.Input((*n, 2)), keras.Input((*size, 1))
-    model = keras.Model([scores, image], blocks.enlarge_scores(scores, image, image))
+    model = keras.Model([scores, image], blocks.enlarged(scores, image))
     x = rng.normal(size=(2, *n, 2)).astype("float32")
     enlarged = numpy(model([x, np.zeros((2, *size, 1), "float32")]))
     np.testing.assert_allclose(enlarged[:, ::stride, ::stride], x, atol=1e-6)
