@@ -112,8 +112,11 @@ def fc_densenet67(image, num_classes, *, width=1.0, dropout=0.2):
     """FC-DenseNet67: `fc_densenet56` with five layers a block, each of which adds 16 maps.
 
     3,463,243 trainable parameters for three channels and 11 classes; the bottleneck sees 664
-    pixels. The rest is that of
-    `fc_densenet56`.
+    pixels. The deviations are those of `fc_densenet56`.
+
+    Args:
+        width: Scales the filters of the first convolution and the growth of the blocks.
+        dropout: Share of values dropped after each convolution of a block.
     """
     return fc_densenet(
         image, num_classes, width, dropout, encoder=(5, 5, 5, 5, 5), bottleneck=5, growth=16
@@ -132,8 +135,12 @@ def fc_densenet103(image, num_classes, *, width=1.0, dropout=0.2):
 
     9,322,091 trainable parameters for three channels and 11 classes, 9,425,163 with the moving
     averages, which the paper's 9.4 million counts; the bottleneck sees 1,622 pixels. The first
-    step of `fit` takes long to compile, above all under XLA. Arguments, output and deviations are
-    those of `fc_densenet56`.
+    step of `fit` takes long to compile, above all under XLA. The deviations are those of
+    `fc_densenet56`.
+
+    Args:
+        width: Scales the filters of the first convolution and the growth of the blocks.
+        dropout: Share of values dropped after each convolution of a block.
     """
     return fc_densenet(
         image, num_classes, width, dropout, encoder=(4, 5, 7, 10, 12), bottleneck=15, growth=16

@@ -63,12 +63,16 @@ def fcn32s(image, num_classes, *, width=1.0, padding="same", dropout=0.5):
     """FCN-32s: a classifier turned into convolutions, its scores enlarged 32 times.
 
     Paper: Long, Shelhamer, Darrell, "Fully Convolutional Networks for Semantic Segmentation", CVPR
-    2015. Book: chapter 6, "Enhancing and Segmenting Images". Arguments and deviations
-    are those of `fcn8s`.
+    2015. Book: chapter 6, "Enhancing and Segmenting Images". Deviations: those of `fcn8s`.
 
     ```
     encoder1 … encoder5  1/32 ─ fc6 4096 (7x7) ─ fc7 4096 ─ scores ─ x32 ─▶
     ```
+
+    Args:
+        width: Scales every filter count but that of the scores.
+        padding: `"same"` or `"paper"`.
+        dropout: Share of values dropped after fc6 and fc7.
     """
     return fcn(image, num_classes, (), width, padding, dropout)
 
@@ -78,13 +82,17 @@ def fcn16s(image, num_classes, *, width=1.0, padding="same", dropout=0.5):
     """FCN-16s: FCN-32s that adds the scores of the fourth stage on its way up.
 
     Paper: Long, Shelhamer, Darrell, "Fully Convolutional Networks for Semantic Segmentation", CVPR
-    2015. Book: chapter 6, "Enhancing and Segmenting Images". Arguments and deviations
-    are those of `fcn8s`.
+    2015. Book: chapter 6, "Enhancing and Segmenting Images". Deviations: those of `fcn8s`.
 
     ```
     encoder4  1/16 ─ scores ─────────────────────────────┐
     encoder5  1/32 ─ fc6 4096 ─ fc7 4096 ─ scores ─ x2 ─ + ─ x16 ─▶
     ```
+
+    Args:
+        width: Scales every filter count but that of the scores.
+        padding: `"same"` or `"paper"`.
+        dropout: Share of values dropped after fc6 and fc7.
     """
     return fcn(image, num_classes, (4,), width, padding, dropout)
 

@@ -126,8 +126,9 @@ def copy_weights(layer, source, decimate):
     decimate = decimate and isinstance(source, keras.layers.Dense)
     values = source.get_weights()
     if len(values) == len(shapes(layer)):
-        if values[0].ndim == 4 and values[0].shape[2] == 3:
-            values[:2] = for_bands(*values[:2], shapes(layer)[0][2])
+        bands = shapes(layer)[0][2:3]
+        if values[0].ndim == 4 and values[0].shape[2] == 3 and bands != (3,):
+            values[:2] = for_bands(*values[:2], *bands)
         values = [fit(value, shape, decimate) for value, shape in zip(values, shapes(layer))]
     if [value.shape for value in values] != shapes(layer):
         raise ValueError(
@@ -164,8 +165,6 @@ def for_bands(kernel, bias, bands):
 
     Grey loses the mean of the three means in the preprocessing: the bias makes up for the rest.
     """
-    if bands == 3:
-        return kernel, bias
     if bands == 1:
         rest = np.mean(MEANS) - MEANS[::-1]
         return kernel.sum(axis=2, keepdims=True), bias + rest @ kernel.sum(axis=(0, 1))
