@@ -86,7 +86,15 @@ def add_model_arguments(parser):
         help="scales all filter counts; default: 0.25, or 1 with weights",
     )
     parser.add_argument(
-        "--encoder-weights", help="imagenet (a download), or a file, for VGG and ResNet encoders"
+        "--encoder",
+        metavar="NAME",
+        help="of unet: vgg16, resnet50, mobilenetv3small or another network of keras.applications; "
+        "of deeplab_v2, deeplab_v3 and pspnet: as their documentation says",
+    )
+    parser.add_argument(
+        "--encoder-weights",
+        metavar="WEIGHTS",
+        help="imagenet (a download), or a file of keras.applications, for models with an encoder",
     )
     parser.add_argument(
         "--mixed-precision", action="store_true", help="compute in float16: faster on recent GPUs"

@@ -9,6 +9,7 @@ from kerasseg import losses, metrics, models
 from kerasseg.losses.pixel_weights import median_frequency_weights, weights_of_counts
 from kerasseg.training import cosine_with_warmup
 from kerasseg.training.selection import with_source
+from kerasseg_command.train import MODELS
 
 LOSSES = {"crossentropy": "CrossEntropy", "dice": "Dice", "both": "CrossEntropyDice"}
 NARROW = {"unet": {"dropout": 0.2}}  # with fewer filters than the paper's, 0.5 is too much
@@ -23,15 +24,15 @@ def compiled(data, settings, steps):
         steps: How many steps the training has.
 
     Raises:
-        ValueError: encoder weights for a model that has none.
+        ValueError: an encoder, or weights for it, for a model that takes none.
     """
     keras.utils.set_random_seed(settings["seed"])
     arguments = dict(NARROW.get(settings["model"], {}) if settings["width"] < 1 else {})
     build = getattr(models, settings["model"])
-    if settings["encoder_weights"]:
-        if "encoder_weights" not in inspect.signature(build).parameters:
-            raise ValueError(f"{settings['model']} has no encoder weights. Leave them out.")
-        arguments["encoder_weights"] = settings["encoder_weights"]
+    for name in ("encoder", "encoder_weights"):
+        if settings[name]:
+            check_takes(build, name)
+            arguments[name] = settings[name]
     multi_label = {"multi_label": True} if data.multi_label else {}
     with dtype_policy("mixed_float16" if settings["mixed_precision"] else None):
         model = build(
@@ -54,6 +55,16 @@ def compiled(data, settings, steps):
         )
     print(f"{model.name}: {model.count_params():,} weights")
     return model
+
+
+def check_takes(build, argument):
+    if argument not in inspect.signature(build).parameters:
+        option = "--" + argument.replace("_", "-")
+        others = [x for x in MODELS if argument in inspect.signature(getattr(models, x)).parameters]
+        raise ValueError(
+            f"{build.__name__} takes no {option}. Leave it out, or choose one of these models: "
+            f"{', '.join(others)}."
+        )
 
 
 def class_weights(data, power):

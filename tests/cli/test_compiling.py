@@ -31,6 +31,7 @@ def settings(**others):
     known = {
         "model": "segnet_basic",
         "width": 0.05,
+        "encoder": None,
         "encoder_weights": None,
         "seed": 3,
         "loss": "crossentropy",
@@ -110,8 +111,19 @@ def test_narrow_u_nets_have_less_dropout():
 
 
 def test_encoder_weights_for_a_model_without_any_are_one_error():
-    with pytest.raises(ValueError, match="segnet_basic has no encoder weights. Leave them out"):
+    message = "segnet_basic takes no --encoder-weights. Leave it out, or .* unet, segnet, fcn8s, "
+    with pytest.raises(ValueError, match=message):
         compiling.compiled(data(), settings(encoder_weights="imagenet"), 9)
+
+
+def test_an_encoder_is_for_the_models_that_take_one():
+    message = "segnet_basic takes no --encoder. .*: unet, deeplab_v2, deeplab_v3, pspnet."
+    with pytest.raises(ValueError, match=message):
+        compiling.compiled(data(), settings(encoder="vgg16"), 9)
+    chosen = settings(model="unet", encoder="mobilenetv3small", width=0.05)
+    model = compiling.compiled(data(), chosen, 9)
+    assert model.get_layer("encoder").count_params() == 939_264
+    assert model.get_layer("decoder5_up").filters == 26
 
 
 def test_class_weights_are_medians_over_frequencies_to_the_power(rng):

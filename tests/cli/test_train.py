@@ -142,7 +142,10 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--encoder-weights", "gone.h5"], "segnet_basic has no encoder weights"),
+        (["--encoder-weights", "gone.h5"], "segnet_basic takes no --encoder-weights"),
+        (["--encoder", "vgg16"], "segnet_basic takes no --encoder. Leave it out"),
+        (["--model", "unet", "--encoder-weights", "gone.h5"], "Pass --encoder vgg16, say"),
+        (["--model", "unet", "--encoder", "vgg"], "such as 'vgg16' or 'resnet50'"),
         (["--model", "segnet", "--encoder-weights", "gone.h5"], "exist for width=1 alone"),
         (["--model", "deeplab_v3", "--width", "0"], "--width: expected a number above 0. Rec"),
         (["--epochs", "0"], "--epochs: expected a whole number of at least 1. Received: 0"),
@@ -203,6 +206,17 @@ def test_encoder_weights_of_a_file_are_what_the_training_begins_with(
     kernels = [[w for w in m.weights if "kernel" in w.path][12] for m in (begun[0], vgg)]
     np.testing.assert_array_equal(*kernels)
     assert float(begun[0].optimizer.learning_rate) == pytest.approx(2e-4, rel=1)
+
+
+@pytest.mark.slow
+def test_a_run_with_an_encoder_goes_on_with_it(pictures, tmp_path, capsys):
+    words = ("--model", "unet", "--encoder", "mobilenetv3small", "--width", "0.05")
+    assert train(pictures, tmp_path, *words, "--epochs", "1") == 0
+    assert json.loads((tmp_path / "run.json").read_text())["settings"]["encoder"] == words[3]
+    assert train(pictures, tmp_path, *words, "--epochs", "2") == 0
+    assert "Going on after epoch 1 of 2." in capsys.readouterr().out
+    assert train(pictures, tmp_path, "--model", "unet", "--width", "0.05", "--epochs", "2") == 2
+    assert "encoder" in one_error(capsys)
 
 
 @pytest.mark.parametrize(("origin", "count"), [("there", 1), (None, 0)])
