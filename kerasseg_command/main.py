@@ -12,7 +12,8 @@ from kerasseg_command import chapters, check, evaluate, export, predict, startup
 from kerasseg_command.quiet import quiet_imports
 from kerasseg_command.version import __version__
 
-OPTION_FOR = {"skip_damaged=True": "--skip-damaged", "encoder='vgg16'": "--encoder vgg16"}  # in what the library advises
+# What the library advises, as options of the command.
+OPTION_FOR = {"skip_damaged=True": "--skip-damaged", "encoder='vgg16'": "--encoder vgg16"}
 COMMANDS = (chapters, check, train, evaluate, predict, export)
 
 
