@@ -78,10 +78,11 @@ def application_of(name, channels, weights):
         )
     application = functions[name.lower()]
     shape = free_shape(channels, keras.config.image_data_format())
+    source = None if weights is None else read_source(weights, application, with_top=False)
     build = getattr(keras.applications, application)
     classifier = build(weights=None, include_top=False, input_shape=shape)
-    if weights is not None:
-        fill(classifier, read_source(weights, application, with_top=False), application)
+    if source is not None:
+        fill(classifier, source, application)
     return classifier
 
 

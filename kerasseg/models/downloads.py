@@ -6,7 +6,7 @@ import threading
 import urllib.error
 import urllib.request
 
-SECONDS = 8  # until a server must have answered, and between two pieces of a file
+SECONDS = 4  # until a server must have answered, and between two pieces of a file
 
 
 def download(build, application, **arguments):
@@ -19,7 +19,7 @@ def download(build, application, **arguments):
 
     Raises:
         ConnectionError: if the weights cannot be downloaded, with another way to get them; after
-            eight seconds if there is no answer.
+            a few seconds if there is no answer.
     """
     try:
         with deadline(SECONDS):

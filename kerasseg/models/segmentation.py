@@ -10,7 +10,7 @@ from kerasseg.models import resnets, vgg
 from kerasseg.models.blocks import output
 from kerasseg.models.formats import in_data_format, layers
 from kerasseg.models.freezing import freeze
-from kerasseg.models.pretrained import APPLICATIONS, load_encoder
+from kerasseg.models.pretrained import APPLICATIONS, load_encoder, read_source
 
 # What `Args:` says of the arguments that the decorator adds, or that most networks have.
 BEFORE = {
@@ -79,6 +79,9 @@ def segmentation_model(multiple=None, remainder=0, encoder=None, top=None):
 
             image = keras.Input(given["input_shape"], name="image")
             x = preprocessed(image, weights, own) if encoder else image
+            name = own.get("encoder", encoder)
+            if weights is not None and name in APPLICATIONS:  # first, since a download may fail
+                weights = read_source(weights, APPLICATIONS[name], with_top=bool(top))
             step = multiple(**own) if callable(multiple) else multiple
             if step:
                 x = layers.PadToMultiple(step, remainder=remainder, name="pad")(x)
@@ -86,7 +89,7 @@ def segmentation_model(multiple=None, remainder=0, encoder=None, top=None):
             like = image if step else None
             model = keras.Model(image, finished(scores, like, given), name=given["name"])
             if encoder:
-                load(model, own.get("encoder", encoder), weights, top)
+                load(model, name, weights, top)
                 if not given["encoder_trainable"]:
                     freeze(model)
             return model
