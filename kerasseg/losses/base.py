@@ -8,10 +8,7 @@ from keras import ops
 from kerasseg.layers import replicas
 from kerasseg.losses.label_maps import as_pixel_weights, class_count, read_label_map
 from kerasseg.losses.pixel_weights import weights_in_order
-
-# The least probability of a class, where its logarithm is taken. Of a softmax, rounding leaves
-# small numbers exact; of a sigmoid, not those that are left to 1.
-LEAST_OF_SOFTMAX, LEAST_OF_SIGMOID = 1e-30, 1e-7
+from kerasseg.losses.scores import LEAST_OF_SIGMOID, logits_of, logits_of_either
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
@@ -27,8 +24,11 @@ class LabelMapLoss(keras.losses.Loss):
       labels' binary losses; a label that is void everywhere does not count.
 
     With `from_logits=False` they are what a softmax or a sigmoid made of these logits, and cost the
-    same. A loss cannot see whether that is so: a model with an activation needs `from_logits=False`
-    (`kerasseg.anatomy.output_of(model).arguments` has the right arguments for any model).
+    same. A softmax over several classes is recognized without it: predictions that are
+    non-negative and sum to 1 in every pixel are probabilities, which logits never are. A sigmoid
+    cannot be recognized, since logits may lie between 0 and 1, too: a model with a sigmoid needs
+    `from_logits=False` (`kerasseg.anatomy.output_of(model).arguments` has the right arguments for
+    any model).
 
     Args:
         ignore_class: The void id, or `None`.
@@ -38,7 +38,8 @@ class LabelMapLoss(keras.losses.Loss):
         reduction, name: As in every Keras loss, but a mean goes over what counts.
         dtype: As in every Keras loss, but never less than float32: sums over the pixels of a batch
             would overflow.
-        from_logits: Whether the predictions are logits, or else probabilities.
+        from_logits: Whether the predictions are logits, or else probabilities. Several classes
+            that sum to 1 in every pixel are probabilities in any case.
         multi_label: Whether a pixel has a yes or no for each label.
 
     Call with `y_true` and `y_pred`, the scores of a batch, (batch, height, width, channels).
@@ -100,17 +101,19 @@ class LabelMapLoss(keras.losses.Loss):
         weight of its class or label, and its own weight.
         """
         label_map = read_label_map(y_true, y_pred, self.axis, self.ignore_class, self.multi_label)
-        channels = y_pred.shape[self.axis]
-        sample_weight = 1.0 if sample_weight is None else sample_weight
-        sample_weights = as_pixel_weights(sample_weight, y_pred, self.axis, self.dtype)
-        if self.multi_label:
-            class_weights = self._weight_of_each(channels)
-            sample_weights = sample_weights[..., None]
-        else:
-            class_weights = self._weight_of_each(class_count(channels))
-            class_weights = ops.take(class_weights, label_map.ids, axis=0)
-        weights = (ops.where(label_map.counted, w, 0.0) for w in (class_weights, sample_weights))
-        return label_map, *weights
+        class_weights = sample_weights = ops.cast(label_map.counted, self.dtype)
+        if self.class_weights:
+            channels = y_pred.shape[self.axis]
+            if self.multi_label:
+                weights = self._weight_of_each(channels)
+            else:
+                weights = ops.take(self._weight_of_each(class_count(channels)), label_map.ids, 0)
+            class_weights = ops.where(label_map.counted, weights, 0.0)
+        if sample_weight is not None:
+            weights = as_pixel_weights(sample_weight, y_pred, self.axis, self.dtype)
+            weights = weights[..., None] if self.multi_label else weights
+            sample_weights = ops.where(label_map.counted, weights, 0.0)
+        return label_map, class_weights, sample_weights
 
     def _class_logits(self, y_pred):
         """Logits with an axis of classes at the end, whatever the predictions mean.
@@ -123,10 +126,10 @@ class LabelMapLoss(keras.losses.Loss):
             no = ops.zeros_like(scores) if self.from_logits else 1 - scores
             scores = ops.stack([no, scores], axis=-1)
             scores = scores if self.multi_label else ops.squeeze(scores, -2)
-            least = LEAST_OF_SIGMOID
-        else:
-            least = LEAST_OF_SOFTMAX
-        return scores if self.from_logits else ops.log(ops.maximum(scores, least))
+            return scores if self.from_logits else logits_of(scores, LEAST_OF_SIGMOID)
+        if self.from_logits:
+            return logits_of_either(scores, y_pred.dtype)
+        return logits_of(scores)
 
     def _weight_of_each(self, num_classes):
         weights = self.class_weights or [1.0] * num_classes

@@ -102,29 +102,26 @@ class Tversky(LabelMapLoss):
         scored = self._sum(ops.cast(class_weights > 0, self.dtype), pixels) > 0
         scored = ops.broadcast_to(ops.cast(scored, self.dtype), losses_shape)
         weights = self._for_reduction(scored) * mean_weight
-        truth = (label_map.ids, label_map.legal, sample_weights)
+        ids = ops.where(label_map.counted, label_map.ids, -1)  # of no class
+        truth = [ids, ops.all(label_map.legal, pixels)]
+        truth += [] if sample_weight is None else [sample_weights]
         return super().__call__(truth, self._class_logits(y_pred), weights)
 
     def call(self, y_true, y_pred):
-        ids, legal, weights = y_true  # floats: Keras has cast them
-        pixels, losses_shape = self._pixel_axes(ids)
-        found = ops.softmax(y_pred)
-        num_classes = found.shape[-1]
-        truth = ops.one_hot(ops.cast(ids, "int32"), num_classes, dtype=found.dtype)
-        weights = weights[..., None]
-        true = self._sum(weights * truth, pixels)
-        claimed = self._sum(weights * found, pixels)
-        hit = self._sum(weights * truth * found, pixels)
-        prices = self.alpha * (claimed - hit) + self.beta * (true - hit)
+        ids, legal, *weights = y_true  # floats: Keras has cast them
+        num_classes = y_pred.shape[-1]
+        truth = ops.one_hot(ops.cast(ids, "int32"), num_classes, dtype=y_pred.dtype)
+        truth = truth * weights[0][..., None] if weights else truth
+        hit, missed, in_vain = self._pixels(truth, ops.softmax(y_pred))
+        prices = self.alpha * in_vain + self.beta * missed
         index = ops.divide_no_nan(hit, hit + prices)
 
-        # Read off the truth, not off the predictions: those of NaN must give NaN.
-        present = ops.cast(true > 0, true.dtype)
+        present = ops.cast(ops.not_equal(hit + missed, 0), index.dtype)  # NaN is, and stays NaN
         class_weights = present * (1 if self.multi_label else self._weight_of_each(num_classes))
         total = ops.sum(class_weights, axis=-1)
         losses = ops.divide_no_nan(ops.sum(class_weights * (1 - index), axis=-1), total)
-        losses = ops.where(ops.all(ops.cast(legal, "bool"), pixels), losses, np.nan)
-        return ops.broadcast_to(losses, losses_shape)
+        losses = ops.where(ops.cast(legal, "bool"), losses, np.nan)
+        return ops.broadcast_to(losses, self._pixel_axes(ids)[1])
 
     def get_config(self):
         return {
@@ -142,6 +139,28 @@ class Tversky(LabelMapLoss):
     def _sum(self, x, pixels):
         sums = ops.sum(x, pixels)
         return sums if self.per_image else replicas.total(sums)
+
+    def _pixels(self, truth, found):
+        """Of each class the pixels that were hit, those missed, and those claimed in vain.
+
+        One matrix product counts what of class `i` was claimed as class `j`. The probabilities of
+        a pixel sum to one, so the entries beside the diagonal are the errors. They are not
+        differences of large numbers, and a small loss keeps its precision on devices that round
+        the factors of a product.
+        """
+        counts = ops.matmul(ops.swapaxes(self._flat(truth), -1, -2), self._flat(found))
+        counts = counts if self.per_image else replicas.total(ops.squeeze(counts, 0))
+        own = ops.eye(counts.shape[-1], dtype=counts.dtype)
+        errors = counts * (1 - own)
+        return [ops.sum(x, axis) for x, axis in ((counts * own, -1), (errors, -1), (errors, -2))]
+
+    def _flat(self, x):
+        """(images or 1, pixels, classes), with an axis of labels before the pixels."""
+        labels, shape = x.shape[-2:-1] if self.multi_label else (), ops.shape(x)
+        start = 1 if self.per_image else 0
+        pixels = math.prod(shape[start : len(shape) - 1 - len(labels)])
+        x = ops.reshape(x, (shape[0] if start else 1, pixels, *labels, shape[-1]))
+        return ops.swapaxes(x, 1, 2) if self.multi_label else x
 
 
 @keras.saving.register_keras_serializable(package="kerasseg")
