@@ -19,12 +19,35 @@ def tensorflow_paths():
     return tensorflow
 
 
+def torch_paths():
+    """The module `kerasseg.layers.torch` under PyTorch, `None` under any other backend."""
+    if keras.backend.backend() != "torch":
+        return None
+    from kerasseg.layers import torch
+
+    return torch
+
+
 def argmax_paths():
     """The module whose `max_pool` and `max_unpool` the layers call, the backend's own or general.
 
     All have the interface, and give the numbers, of `kerasseg.layers.argmax_ops`.
     """
-    return tensorflow_paths() or argmax_ops
+    return tensorflow_paths() or torch_paths() or argmax_ops
+
+
+def is_false(flag, source, settings):
+    """Whether a boolean tensor is known to be false; of one in a traced graph nothing is known.
+
+    It follows from the tensor `source` and from settings. PyTorch waits for its device to read it,
+    so it is not read again when it was true for the same source and settings just before.
+    """
+    if torch := torch_paths():
+        return torch.is_false(flag, source, settings)
+    try:
+        return not flag
+    except TypeError:  # a tensor without values yet
+        return False
 
 
 def gradient(function, x):
@@ -35,7 +58,4 @@ def gradient(function, x):
         import jax
 
         return ops.convert_to_numpy(jax.grad(function)(x))
-    import torch
-
-    x = x.detach().requires_grad_()
-    return ops.convert_to_numpy(torch.autograd.grad(function(x), x)[0])
+    return ops.convert_to_numpy(torch_paths().gradient(function, x))
