@@ -5,6 +5,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from kerasseg.layers.backend import is_false
 from kerasseg.layers.windows import may_be_equal
 
 
@@ -40,10 +41,11 @@ def read_label_map(y_true, scores, axis, ignore_class, multi_label=False):
     else:
         labels = as_label_map(labels, scores.shape, axis)
         num_ids = class_count(scores.shape[axis])
-    check_ids(labels, num_ids, ignore_class)
     inside, counted = inside_classes(labels, num_ids), not_void(labels, ignore_class)
-    ids = ops.cast(ops.where(inside, labels, 0), "int32")
-    return LabelMap(ids, counted, ops.logical_or(inside, ops.logical_not(counted)))
+    legal = ops.logical_or(inside, ops.logical_not(counted))
+    if is_false(ops.all(legal), y_true, (num_ids, ignore_class, multi_label)):
+        raise illegal_id(labels, legal, num_ids, ignore_class)
+    return LabelMap(ops.cast(ops.where(inside, labels, 0), "int32"), counted, legal)
 
 
 def class_count(channels):
@@ -179,21 +181,14 @@ def not_void(labels, ignore_class):
     return ops.not_equal(labels, ignore_class)
 
 
-def check_ids(labels, num_classes, ignore_class, name="y_true"):
-    """Raises `ValueError` for an id outside the classes; while a graph is traced, does nothing."""
-    try:
-        ids = ops.convert_to_numpy(labels)
-    except (NotImplementedError, TypeError):  # a tensor without values yet
-        return
-    allowed = (ids >= 0) & (ids < num_classes) & (ids % 1 == 0)
-    if ignore_class is not None:
-        allowed |= ids == ignore_class
-    if not allowed.all():
-        void = "" if ignore_class is None else f", or {ignore_class} for void"
-        raise ValueError(
-            f"`{name}` must hold class ids 0 to {num_classes - 1}{void}. "
-            f"Received: id={ids[~allowed][0]:g}"
-        )
+def illegal_id(labels, legal, num_classes, ignore_class, name="y_true"):
+    """The error about the first of the labels that is not legal."""
+    labels, legal = ops.convert_to_numpy(labels), ops.convert_to_numpy(legal)
+    void = "" if ignore_class is None else f", or {ignore_class} for void"
+    return ValueError(
+        f"`{name}` must hold class ids 0 to {num_classes - 1}{void}. "
+        f"Received: id={labels[~legal][0]:g}"
+    )
 
 
 def without(shape, axis):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasseg.losses.label_maps import check_ids
+from kerasseg.losses.label_maps import illegal_id
 from kerasseg.requirements import require
 
 
@@ -121,7 +121,7 @@ def outline_weights(
         ignore_class = 255 if background is None else None
     if class_weights is not None:
         class_weights = np.array(weights_in_order(class_weights))
-        check_ids(maps, len(class_weights), ignore_class, name="labels")
+        check_ids(maps, len(class_weights), ignore_class)
     weights = np.zeros(maps.shape, "float32")
     for weight, ids in zip(weights, maps):
         counted = np.ones(ids.shape, bool) if ignore_class is None else ids != ignore_class
@@ -161,12 +161,21 @@ def pixels_per_image(labels, num_classes, ignore_class):
     counts = [np.zeros((0, num_classes), "int64")]
     for batch in [labels] if hasattr(labels, "shape") else labels:
         maps = as_batch(batch[1] if is_pair(batch) else batch)
-        check_ids(maps, num_classes, ignore_class, name="labels")
+        check_ids(maps, num_classes, ignore_class)
         for ids in maps:
             counted = ids if ignore_class is None else ids[ids != ignore_class]
             count = np.bincount(counted.ravel().astype("int64"), minlength=num_classes)
             counts.append(count[None])
     return np.concatenate(counts)
+
+
+def check_ids(labels, num_classes, ignore_class):
+    """Raises `ValueError` for an id outside the classes in a NumPy array."""
+    legal = (labels >= 0) & (labels < num_classes) & (labels % 1 == 0)
+    if ignore_class is not None:
+        legal |= labels == ignore_class
+    if not legal.all():
+        raise illegal_id(labels, legal, num_classes, ignore_class, name="labels")
 
 
 def is_pair(batch):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasseg.layers.backend import torch_paths
 from kerasseg.losses.label_maps import as_pixel_weights, predicted_ids, read_label_map
 
 
@@ -18,8 +19,25 @@ def count_pairs(truth, prediction, weights, num_ids, labels=1):
     """
     first_cell = ops.arange(labels, dtype="int32") * num_ids**2
     cells = ops.reshape(first_cell + truth * num_ids + prediction, (-1,))
-    counts = ops.segment_sum(ops.reshape(weights, (-1,)), cells, num_segments=labels * num_ids**2)
+    segment_sum = (torch_paths() or ops).segment_sum
+    counts = segment_sum(ops.reshape(weights, (-1,)), cells, num_segments=labels * num_ids**2)
     return ops.reshape(ops.cast(counts, "float32"), (labels, num_ids, num_ids))
+
+
+def decide(scores, axis, from_logits, multi_label):
+    """What scores decide, as `predicted_ids` says, and where they decide nothing, for some is NaN.
+
+    Both are label maps, with labels on the last axis if there are several.
+    """
+    if multi_label or scores.shape[axis] == 1:
+        is_nan = ops.isnan(ops.cast(scores, "float32"))
+        maps = (predicted_ids(scores, axis, from_logits, multi_label=True), is_nan)
+        return [ops.moveaxis(x, axis, -1) if multi_label else ops.squeeze(x, axis) for x in maps]
+    if torch := torch_paths():
+        largest, ids = torch.largest(scores, axis)
+        return ids, ops.isnan(largest)
+    is_nan = ops.any(ops.isnan(ops.cast(scores, "float32")), axis)
+    return predicted_ids(scores, axis), is_nan
 
 
 class Ratios(NamedTuple):
@@ -214,14 +232,8 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
             weights = as_pixel_weights(sample_weight, scores, self.axis, "float32")
             weights = weights[..., None] if self.multi_label else weights
             weights = ops.where(counted, weights, 0.0)
-        # Scores with NaN would decide for a plausible class.
-        unscored = ops.isnan(ops.cast(scores, "float32"))
-        prediction = predicted_ids(scores, self.axis, self.from_logits, self.multi_label)
-        if self.multi_label:
-            unscored, prediction = (ops.moveaxis(x, self.axis, -1) for x in (unscored, prediction))
-        else:
-            unscored = ops.any(unscored, axis=self.axis)
-        legal = ops.logical_and(legal, ops.logical_not(ops.logical_and(counted, unscored)))
+        prediction, undecided = decide(scores, self.axis, self.from_logits, self.multi_label)
+        legal = ops.logical_and(legal, ops.logical_not(ops.logical_and(counted, undecided)))
         truth, prediction = self._maps_to_compare(truth, prediction, counted)
         labels = self.num_classes if self.multi_label else 1
         counts = count_pairs(truth, prediction, weights, self.num_ids, labels)
