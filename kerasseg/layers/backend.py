@@ -36,6 +36,13 @@ def argmax_paths():
     return tensorflow_paths() or torch_paths() or argmax_ops
 
 
+def can_branch(x):
+    """Whether `ops.cond` on a flag that follows from a tensor is cheap: no device is waited for."""
+    if torch := torch_paths():
+        return torch.can_branch(x)
+    return tensorflow_paths() is not None
+
+
 def is_false(flag, source, settings):
     """Whether a boolean tensor is known to be false; of one in a traced graph nothing is known.
 

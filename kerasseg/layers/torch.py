@@ -234,8 +234,16 @@ class LastTrue(threading.local):
 last_true = LastTrue()
 
 
+def can_branch(x):
+    return x.device.type == "cpu" and not is_traced(x)
+
+
+def is_traced(x):
+    return torch.compiler.is_compiling() or is_exporting() or x.device.type == "meta"
+
+
 def is_false(flag, source, settings):
-    if torch.compiler.is_compiling() or is_exporting() or flag.device.type == "meta":
+    if is_traced(flag):
         return False
     if isinstance(source, torch.Tensor) and not source.is_inference():
         settings = (source._version, *settings)  # changes with the values

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from kerasseg.layers.backend import tensorflow_paths
+from kerasseg.layers.backend import can_branch
 
 # The least probability of a class, where its logarithm is taken. Of a softmax, rounding leaves
 # small numbers exact; of a sigmoid, not those that are left to 1.
@@ -24,9 +24,7 @@ def logits_of_either(scores, dtype):
     """
     half = keras.backend.standardize_dtype(dtype) in ("float16", "bfloat16")
     tolerance = 1e-2 if half else 1e-3
-    if (
-        tensorflow_paths()
-    ):  # a branch costs less there, and in a graph it copies nothing to the host
+    if can_branch(scores):
         given = ops.cond(
             are_probabilities(scores[:1, :1], tolerance),  # one row rules out nearly all logits
             lambda: are_probabilities(scores, tolerance),

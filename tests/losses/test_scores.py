@@ -112,3 +112,20 @@ def test_one_channel_and_labels_are_what_from_logits_says(rng, kind):
 def test_an_empty_batch_has_no_loss(rng):
     truth, scores = random_maps(rng)
     assert not ops.convert_to_numpy(Dice()(truth[:0], scores[:0])).any()
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="other backends branch, or select, in any case")
+@each_kind
+def test_where_a_branch_would_wait_for_a_device_both_are_computed(rng, kind, monkeypatch):
+    from kerasseg.losses import scores as module
+
+    truth, scores = random_maps(rng)
+    for x in (scores, softmax(scores)):
+        expected = float(kind()(truth, x))
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "can_branch", lambda x: False)
+            assert float(kind()(truth, x)) == pytest.approx(expected, rel=1e-6)
+            slopes = gradient(lambda x: kind()(truth, x), x, np.float32(1))
+        assert np.isfinite(slopes).all()
+        again = gradient(lambda x: kind()(truth, x), x, np.float32(1))
+        np.testing.assert_allclose(slopes, again, rtol=1e-5, atol=1e-8)

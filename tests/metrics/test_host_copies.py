@@ -39,7 +39,7 @@ def every_metric():
 @pytest.mark.parametrize("name", ["CrossEntropy", "Dice", "Tversky", "CrossEntropyDice"])
 def test_a_loss_and_its_metrics_read_one_flag_of_the_labels(rng, reads, name):
     truth, scores = map(torch.tensor, random_maps(rng, shape=SHAPE))
-    loss, scored = getattr(losses, name)(), every_metric()
+    loss, scored = getattr(losses, name)(from_logits=False), every_metric()  # reads no flag itself
     reads.clear()
     loss(truth, scores)
     for metric in scored:
@@ -51,7 +51,7 @@ def test_a_loss_and_its_metrics_read_one_flag_of_the_labels(rng, reads, name):
 def test_a_step_of_fit_copies_no_labels(rng, reads):
     truth, scores = random_maps(rng, shape=SHAPE)
     model = keras.Sequential([keras.Input(scores.shape[1:]), keras.layers.Conv2D(5, 1)])
-    model.compile("sgd", losses.CrossEntropyDice(), metrics=every_metric())
+    model.compile("sgd", losses.CrossEntropyDice(from_logits=False), metrics=every_metric())
     x, y = torch.tensor(scores), torch.tensor(truth)
     model.train_on_batch(x, y)
     reads.clear()
