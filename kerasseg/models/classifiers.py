@@ -58,7 +58,8 @@ def feature_maps(image, encoder, encoder_weights=None, trainable=True):
     maps = last_maps(classifier)
     check(classifier, maps, channels)
     copy = copy_of(classifier, maps)
-    copy.trainable = trainable
+    if not trainable:  # otherwise layers that the classifier has frozen stay so
+        copy.trainable = False
 
     own_format = input_format(classifier)
     x = preprocessed(in_format(image, data_format(), own_format, "encoder_input"), classifier)

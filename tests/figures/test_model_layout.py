@@ -49,7 +49,9 @@ def boxes_of(name, stage):
 
 def test_every_model_of_the_package_is_drawn_here():
     named = (name for name in models.__all__ if callable(getattr(models, name)))
-    takes_models = {"classes_of", "convolutionalize", "split_autoencoder", "with_classes"}
+    takes_models = {
+        *("classes_of", "convolutionalize", "split_autoencoder", "unfreeze", "with_classes")
+    }
     assert set(named) - takes_models <= set(CASES)
 
 
