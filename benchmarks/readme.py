@@ -25,19 +25,7 @@ def layers_table(rows):
             yield f"| {' | '.join(cells)} | {middle:.2f} ({low:.2f} … {high:.2f}) |"
 
 
-def predict_table(rows):
-    others = list(rows[0]["ratios"])
-    yield "| model | size | " + " | ".join(f"{other}: ratio (quartiles)" for other in others) + " |"
-    yield "|---|---|" + "---|" * len(others)
-    for row in rows:
-        cells = [f"`{row['row']}`", "x".join(map(str, row["size"]))]
-        for other in others:
-            low, middle, high = row["ratios"].get(other, (None,) * 3)
-            cells.append("–" if middle is None else f"{middle:.2f} ({low:.2f} … {high:.2f})")
-        yield f"| {' | '.join(cells)} |"
-
-
-TABLES = {"layers": layers_table, "predict": predict_table}
+TABLES = {"layers": layers_table}
 
 
 def filled(text, name, table):
