@@ -44,8 +44,8 @@ def evaluate(model, batches, classes, folder=None, pictures=4):
         "prediction": paths from `folder`, "iou": mean over the classes of this image}.
 
     Raises:
-        ValueError: if the model has another number or another kind of classes, if labels hold other
-            ids, or if the model's output holds NaN.
+        ValueError: if the model has another number or another kind of classes, if its output is
+            smaller or larger than the image or holds NaN, or if labels hold other ids.
 
     Example:
 
@@ -58,7 +58,14 @@ def evaluate(model, batches, classes, folder=None, pictures=4):
     best, worst, ranked = [], [], 0
     batches = batches.as_numpy_iterator() if hasattr(batches, "as_numpy_iterator") else batches
     for images, labels in batches:
-        scores = predict(np.asarray(images))
+        images = np.asarray(images)
+        scores = predict(images)
+        if scores.shape[1:3] != images.shape[1:3]:
+            raise ValueError(
+                "`model` must score every pixel of an image. Received: scores.shape="
+                f"{scores.shape} for images.shape={images.shape}. Resize its output to the size of "
+                "the image; unet takes padding='same' for that."
+            )
         for image, truth, logits in zip(images, labels, scores):
             counts = metric.count(truth[None], logits[None])
             counts = keras.ops.convert_to_numpy(counts).astype("int64")

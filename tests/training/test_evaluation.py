@@ -251,6 +251,14 @@ def test_of_two_outputs_the_main_one_is_scored(rng):
     assert scores["confusion_matrix"] == by_loops(data).tolist()
 
 
+def test_a_model_that_loses_its_border_is_told_to_keep_the_size_of_the_image():
+    model = models.unet((188, 204, 1), 3, width=0.05, padding="valid")
+    batch = np.zeros((1, 188, 204, 1), "float32"), np.zeros((1, 188, 204), "int32")
+    message = r"scores.shape=\(1, 4, 20, 3\) for images.shape=\(1, 188, 204, 1\).*padding='same'"
+    with pytest.raises(ValueError, match=message):
+        evaluate(model, [batch], Classes)
+
+
 def test_a_channels_first_model_is_scored_on_the_same_images(rng):
     data = list(batches(rng))
     last = models.unet((None, None, 3), 3, width=0.05)
