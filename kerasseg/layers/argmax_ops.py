@@ -1,6 +1,6 @@
 """Argmax pooling and unpooling with `keras.ops`: what runs under every backend.
 
-TensorFlow and PyTorch have faster versions with the same interface and the same numbers
+TensorFlow, PyTorch and JAX have faster versions with the same interface and the same numbers
 (`kerasseg.layers.backend.argmax_paths`).
 """
 

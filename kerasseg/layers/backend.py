@@ -28,12 +28,21 @@ def torch_paths():
     return torch
 
 
+def jax_paths():
+    """The module `kerasseg.layers.jax` under JAX, `None` under any other backend."""
+    if keras.backend.backend() != "jax":
+        return None
+    from kerasseg.layers import jax
+
+    return jax
+
+
 def argmax_paths():
     """The module whose `max_pool` and `max_unpool` the layers call, the backend's own or general.
 
     All have the interface, and give the numbers, of `kerasseg.layers.argmax_ops`.
     """
-    return tensorflow_paths() or torch_paths() or argmax_ops
+    return tensorflow_paths() or torch_paths() or jax_paths() or argmax_ops
 
 
 def can_branch(x):
@@ -59,10 +68,5 @@ def is_false(flag, source, settings):
 
 def gradient(function, x):
     """The gradient of a scalar function of a tensor, as a NumPy array."""
-    if tensorflow := tensorflow_paths():
-        return ops.convert_to_numpy(tensorflow.gradient(function, x))
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return ops.convert_to_numpy(jax.grad(function)(x))
-    return ops.convert_to_numpy(torch_paths().gradient(function, x))
+    own = tensorflow_paths() or torch_paths() or jax_paths()
+    return ops.convert_to_numpy(own.gradient(function, x))
