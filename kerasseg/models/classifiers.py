@@ -5,22 +5,16 @@ import re
 import keras
 
 from kerasseg.anatomy import keras_internals
-from kerasseg.anatomy.graphs import graph_of
+from kerasseg.anatomy.graphs import graph_of, has_graph, is_of_a_user
 from kerasseg.anatomy.padding import input_format
-from kerasseg.layers import CaffePreprocessing, FusedBatchNormalization
+from kerasseg.layers import FusedBatchNormalization
 from kerasseg.layers.windows import spatial_axes
 from kerasseg.models.formats import channel_axis, data_format
-from kerasseg.models.pretrained import copy_weights, read_source, shapes
+from kerasseg.models.preprocessing import preprocessed
+from kerasseg.models.pretrained import copy_weights, read_source
 
 STRIDES = (2, 4, 8, 16, 32)
 SIDE = 16 * STRIDES[-1]  # rows of the image on which strides are measured
-
-# What the networks of `keras.applications` expect, by their names in lower case, unless they begin
-# with a preprocessing of their own.
-CAFFE = re.compile(r"vgg(16|19)$|resnet(50|101|152)$")
-STANDARDIZED = re.compile(r"densenet|convnext|efficientnetv2-b")
-SIGNED = re.compile(r"mobilenet|inception|xception|nasnet|resnet\d+v2|efficientnet")
-MEANS, VARIANCES = (0.485, 0.456, 0.406), (0.229**2, 0.224**2, 0.225**2)  # of ImageNet
 
 
 def feature_maps(image, encoder, encoder_weights=None, trainable=True):
@@ -55,18 +49,54 @@ def feature_maps(image, encoder, encoder_weights=None, trainable=True):
             "An `encoder` that is a model brings its weights along, so `encoder_weights` must be "
             f"None. Received: encoder={encoder.name}, encoder_weights={encoder_weights!r}"
         )
-    maps = last_maps(classifier)
-    check(classifier, maps, channels)
-    copy = copy_of(classifier, maps)
-    if not trainable:  # otherwise layers that the classifier has frozen stay so
+    own_format = format_of(classifier, "encoder")
+    check_channels(classifier, own_format, channels)
+    maps = last_maps(classifier, own_format)
+    if len(maps) < 2:
+        raise ValueError(
+            "`encoder` must have feature maps whose sizes are those of the image divided by at "
+            f"least two of {STRIDES}, outside nested models. Received: encoder={classifier.name} "
+            f"with maps of the strides {list(maps)}"
+        )
+    copy = copy_of(classifier, maps, own_format)
+    if classifier is not encoder:  # layers that the user froze stay frozen in a copy of a model
+        for layer in keras_internals.all_layers(copy):
+            layer.trainable = True
+    if not trainable:
         copy.trainable = False
 
-    own_format = input_format(classifier)
-    x = preprocessed(in_format(image, data_format(), own_format, "encoder_input"), classifier)
+    image = in_format(image, data_format(), own_format, "encoder_input")
+    outputs = copy(preprocessed(image, classifier, own_format))
     return {
         stride: in_format(x, own_format, data_format(), f"encoder_stride{stride}")
-        for stride, x in zip(maps, copy(x))
+        for stride, x in zip(maps, outputs)
     }
+
+
+def format_of(model, argument):
+    """The data format of a model of images."""
+    shapes = [x.shape for x in graph_of(model).inputs] if has_graph(model) else []
+    if [len(shape) for shape in shapes] != [4]:
+        raise ValueError(
+            f"`{argument}` must be a functional or Sequential model with one input, (batch, "
+            f"height, width, channels). Received: {argument}={model.name} of class "
+            f"{type(model).__name__} with inputs of the shapes {shapes}"
+        )
+    return input_format(model)
+
+
+def channels_of(classifier, image_format):
+    return graph_of(classifier).inputs[0].shape[3 if image_format == "channels_last" else 1]
+
+
+def check_channels(classifier, image_format, channels):
+    expected = channels_of(classifier, image_format)
+    if channels != expected:
+        raise ValueError(
+            f"The images must have as many channels as `encoder` takes, {expected}. Received: "
+            f"channels={channels}, encoder={classifier.name}. Build it with input_shape="
+            f"{free_shape(channels, image_format)} and weights=None, or pass its name."
+        )
 
 
 def application_of(name, channels, weights):
@@ -79,12 +109,18 @@ def application_of(name, channels, weights):
         )
     application = functions[name.lower()]
     shape = free_shape(channels, keras.config.image_data_format())
-    source = None if weights is None else read_source(weights, application, with_top=False)
     build = getattr(keras.applications, application)
     classifier = build(weights=None, include_top=False, input_shape=shape)
-    if source is not None:
-        fill(classifier, source, application)
-    return classifier
+    if weights is None:
+        return classifier
+    if re.match(r"EfficientNetB\d", application) and str(weights).endswith(".h5"):
+        raise ValueError(
+            f"keras.applications.{application} has another preprocessing with its ImageNet weights "
+            "than without, which a file of weights does not tell: `encoder_weights` must be a "
+            f"model or a .keras file. Received: encoder_weights={str(weights)!r}"
+        )
+    source = read_source(weights, application, with_top=False)
+    return with_weights_of(source, classifier, application)
 
 
 def free_shape(channels, image_format):
@@ -92,45 +128,59 @@ def free_shape(channels, image_format):
     return (None, None, channels) if image_format == "channels_last" else (channels, None, None)
 
 
-def fill(classifier, source, application):
-    """Copies weights layer by layer; the last layers of the source may be left over."""
-    ours, theirs = (
-        [layer for layer in cut(model, last_maps(model)).layers if layer.weights]
-        for model in (classifier, source)
-    )
-    image = classifier.inputs[0].shape, source.inputs[0].shape
-    other_bands = image[0][-1] != image[1][-1] and not CAFFE.match(classifier.name)
-    if len(ours) != len(theirs) or other_bands:
+def with_weights_of(source, classifier, application):
+    """The source, if it is of the classifier's kind, or the classifier for images of other bands.
+
+    The source has what comes without weights, too, such as its preprocessing.
+    """
+    channels, layers = [], []
+    for model, argument in ((classifier, "encoder"), (source, "encoder_weights")):
+        own_format = format_of(model, argument)
+        channels.append(channels_of(model, own_format))
+        part = cut(model, last_maps(model, own_format))
+        layers.append([layer for layer in part.layers if layer.weights])
+    same = channels[0] == channels[1]
+    takes_bands = re.fullmatch(r"VGG1[69]|ResNet(50|101|152)", application)
+    if len(layers[0]) != len(layers[1]) or not (same or takes_bands):
         raise ValueError(
-            f"`encoder_weights` must be those of keras.applications.{application} for "
-            f"images of shape {image[0]}: {len(ours)} layers with weights. Received: "
-            f"encoder_weights={source.name} for images of shape {image[1]}: {len(theirs)} layers"
+            f"`encoder_weights` must be those of keras.applications.{application} for images of "
+            f"shape {classifier.inputs[0].shape}: {len(layers[0])} layers with weights. Received: "
+            f"encoder_weights={source.name} for images of shape {graph_of(source).inputs[0].shape}:"
+            f" {len(layers[1])} layers"
         )
-    for layer, their_layer in zip(ours, theirs):
-        if shapes(layer):
-            copy_weights(layer, their_layer, decimate=False)
+    for layer, their_layer in zip(*layers):
+        copy_weights(layer, their_layer, decimate=False)
+    return source if same else classifier
 
 
-def last_maps(classifier):
+def last_maps(classifier, image_format):
     """`{stride: tensor}`: the last feature map of each stride, read off the classifier's graph.
 
     A map counts if its height and width are those of the image divided by the stride, so that maps
     of all strides lie on each other; one that is padded for the next convolution does not.
     """
     graph = graph_of(classifier)
-    axes = spatial_axes(input_format(classifier))
+    axes = spatial_axes(image_format)
     shape = [1 if size is None else size for size in graph.inputs[0].shape]
     for axis in axes:
         shape[axis] = SIDE
     known, found = {id(graph.inputs[0]): keras.KerasTensor(shape)}, {}
     for node in keras_internals.nodes(graph):
-        if isinstance(node.operation, keras.layers.Flatten) or not all(
-            id(x) in known for x in node.input_tensors
-        ):
-            continue  # fully connected layers, for which this image has another size than theirs
+        if not all(id(x) in known for x in node.input_tensors):
+            continue
         args, kwargs = keras_internals.filled_in(node, known)
-        outputs = keras.tree.flatten(node.operation.compute_output_spec(*args, **kwargs))
-        for symbolic, x in zip(node.outputs, outputs):
+        try:
+            outputs = node.operation.compute_output_spec(*args, **kwargs)
+        except ValueError as error:
+            if all(len(x.shape) == 4 for x in node.outputs):
+                raise ValueError(
+                    "`encoder` must take images of any size. Received: encoder="
+                    f"{classifier.name}, whose layer {node.operation.name!r} takes no image of "
+                    f"{SIDE}x{SIDE} pixels. If it is of keras.applications, build it with "
+                    "include_top=False, or choose another one."
+                ) from error
+            continue  # fully connected layers
+        for symbolic, x in zip(node.outputs, keras.tree.flatten(outputs)):
             known[id(symbolic)] = x
             sizes = {x.shape[axis] for axis in axes} if len(x.shape) == 4 else ()
             for stride in STRIDES:
@@ -139,35 +189,20 @@ def last_maps(classifier):
     return {stride: found[stride] for stride in STRIDES if stride in found}
 
 
-def check(classifier, maps, channels):
-    axis = 3 if input_format(classifier) == "channels_last" else 1
-    expected = classifier.inputs[0].shape[axis]
-    if len(maps) < 2:
-        raise ValueError(
-            "`encoder` must have feature maps whose sizes are those of the image divided by at "
-            f"least two of {STRIDES}, outside nested models. Received: encoder={classifier.name} "
-            f"with maps of the strides {list(maps)}"
-        )
-    if channels != expected:
-        raise ValueError(
-            f"The images must have the {expected} channels that `encoder` takes. Received: "
-            f"{channels} channels, encoder={classifier.name}. Build it with input_shape="
-            f"{free_shape(channels, input_format(classifier))} and weights=None, or pass its name."
-        )
-
-
 def cut(classifier, maps):
     """The part of a classifier that leads to some of its maps."""
     return keras.Model(graph_of(classifier).inputs[0], list(maps.values()))
 
 
-def copy_of(classifier, maps):
+def copy_of(classifier, maps, image_format):
     """The part of a classifier that leads to its maps, with weights of its own, for any size."""
     part = cut(classifier, maps)
-    axis = 3 if input_format(classifier) == "channels_last" else 1
-    shape = free_shape(part.inputs[0].shape[axis], input_format(classifier))
+    shape = free_shape(channels_of(classifier, image_format), image_format)
     image = keras.Input(shape, name="encoder_image")
-    copy = keras.models.clone_model(part, input_tensors=image, clone_function=fused)
+    inside = keras_internals.all_layers(part)
+    classes = {type(layer).__name__: type(layer) for layer in inside if is_of_a_user(layer)}
+    with keras.saving.custom_object_scope(classes):  # for layers inside nested models
+        copy = keras.models.clone_model(part, input_tensors=image, clone_function=fused)
     copy = keras.Model(image, copy.outputs, name="encoder")
     copy.set_weights(part.get_weights())
     return copy
@@ -187,28 +222,3 @@ def in_format(x, given, wanted, name):
         return x
     order = (3, 1, 2) if wanted == "channels_first" else (2, 3, 1)
     return keras.layers.Permute(order, name=name)(x)
-
-
-def preprocessed(image, classifier):
-    """Images in [0, 1] as a classifier expects them; unchanged for a network of one's own."""
-    name, given = classifier.name.lower().replace("_", ""), input_format(classifier)
-    if has_preprocessing(classifier, name):  # of images from 0 to 255
-        return keras.layers.Rescaling(255.0, name="preprocessing")(image)
-    if CAFFE.match(name):
-        return CaffePreprocessing(given, name="preprocessing")(image)
-    if STANDARDIZED.match(name):
-        axis = 3 if given == "channels_last" else 1
-        return keras.layers.Normalization(axis, MEANS, VARIANCES, name="preprocessing")(image)
-    if SIGNED.match(name):
-        return keras.layers.Rescaling(2.0, -1.0, name="preprocessing")(image)
-    return image
-
-
-def has_preprocessing(classifier, name):
-    """Whether a classifier begins with a layer that expects 0 to 255."""
-    for layer in classifier.layers[:3]:
-        if isinstance(layer, keras.layers.Rescaling) and layer.scale < 0.1:
-            return True
-        if isinstance(layer, keras.layers.Normalization) and name.startswith("convnext"):
-            return True
-    return False

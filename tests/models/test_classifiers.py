@@ -1,6 +1,7 @@
 """Classifiers of keras.applications as encoders of U-Net, against the classifiers themselves."""
 
 import functools
+import importlib
 import importlib.util
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from keras import layers
 
 from kerasseg.inference.export import check_format, export_model
-from kerasseg.models import classifiers, unet, unfreeze
+from kerasseg.models import unet, unfreeze
 from tests.conftest import environment
 from tests.layers.cases import BACKEND, numpy
 from tests.models.test_backends import LOAD
@@ -110,11 +111,9 @@ def memory():
     keras.backend.clear_session()
 
 
-def tiny(name="tiny", include_top=False, size=None, rescaling=False, channels=3):
+def tiny(name="tiny", include_top=False, size=None, channels=3):
     """A classifier of the strides 2 and 4, and perhaps of a fixed size."""
     x = image = keras.Input((size, size, channels))
-    if rescaling:
-        x = layers.Rescaling(1 / 127.5, -1.0)(x)
     x = layers.Conv2D(4, 3, 2, padding="same", activation="relu", name="block1_conv1")(x)
     x = layers.BatchNormalization(name="block1_bn")(x)
     x = layers.MaxPooling2D(name="block1_pool")(x)
@@ -216,54 +215,6 @@ def test_the_exported_model_gives_what_keras_gives(name, format, tmp_path):
     assert done.same_classes == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "module"),
-    [
-        *(("vgg16", "vgg16"), ("vgg19", "vgg19"), ("resnet50", "resnet"), ("resnet152", "resnet")),
-        *(("resnet101v2", "resnet_v2"), ("mobilenet_1.00_224", "mobilenet")),
-        *(("mobilenetv2_0.35_96", "mobilenet_v2"), ("densenet169", "densenet")),
-        *(("inception_v3", "inception_v3"), ("xception", "xception"), ("NASNet", "nasnet")),
-        ("inception_resnet_v2", "inception_resnet_v2"),
-    ],
-)
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-def test_the_preprocessing_is_that_of_keras(name, module, data_format):
-    shape = classifiers.free_shape(3, data_format)
-    image = keras.Input(shape)
-    conv = layers.Conv2D(1, 3, data_format=data_format)
-    theirs = keras.Model(image, conv(image), name=name)
-    x = keras.Model(image, classifiers.preprocessed(image, theirs))
-    images = picture(5, 7)
-    images = images if data_format == "channels_last" else np.moveaxis(images, -1, 1)
-    preprocess = getattr(keras.applications, module).preprocess_input
-    expected = preprocess(255 * images, data_format=data_format)
-    np.testing.assert_allclose(outputs(x, images), expected, atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("MobileNetV3Large", lambda x: 2 * x - 1),
-        ("efficientnetv2-s", lambda x: 2 * x - 1),
-        ("efficientnetv2-b3", lambda x: (x - classifiers.MEANS) / np.sqrt(classifiers.VARIANCES)),
-        ("convnext_base", lambda x: (x - classifiers.MEANS) / np.sqrt(classifiers.VARIANCES)),
-        ("my_own", lambda x: x),
-    ],
-)
-def test_a_network_without_its_own_preprocessing_gets_it(name, expected):
-    image = keras.Input((None, None, 3))
-    x = keras.Model(image, classifiers.preprocessed(image, tiny(name)))
-    images = picture(5, 7)
-    np.testing.assert_allclose(outputs(x, images), expected(images), atol=1e-5)
-
-
-def test_a_network_that_rescales_takes_0_to_255():
-    theirs = tiny(rescaling=True)
-    model, images = unet((8, 8, 3), 2, encoder=theirs, **SMALL), picture(8, 8)
-    given = model.get_layer("preprocessing")(images)
-    np.testing.assert_allclose(numpy(given), 255 * images, rtol=1e-6)
-
-
 def test_a_classifier_for_one_size_becomes_an_encoder_for_any():
     theirs = tiny(include_top=True, size=24)
     model = unet((None, None, 3), 2, encoder=theirs, **SMALL)
@@ -330,6 +281,147 @@ def test_weights_of_a_model_or_a_file_go_into_an_encoder_given_by_name(tmp_path)
             np.testing.assert_allclose(numpy(x), numpy(expected), atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def efficientnet():
+    """As Keras builds it with ImageNet weights: a second rescaling behind the normalization."""
+    module = importlib.import_module("keras.src.applications.efficientnet")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.file_utils, "get_file", lambda *args, **kwargs: "no.h5")
+        patch.setattr(keras.Model, "load_weights", lambda *args: None)
+        model = keras.applications.EfficientNetB0(weights="imagenet", include_top=False)
+    assert [type(x).__name__ for x in model.layers[1:4]] == [
+        *("Rescaling", "Normalization", "Rescaling")
+    ]
+    return as_if_trained(model)
+
+
+@pytest.mark.parametrize("kind", ["model", "file"])
+def test_a_layer_without_weights_comes_along_with_the_weights(kind, efficientnet, tmp_path):
+    source = efficientnet
+    if kind == "file":
+        source = tmp_path / "efficientnetb0.keras"
+        efficientnet.save(source)
+    model = unet((32, 32, 3), 2, encoder="efficientnetb0", encoder_weights=source, **SMALL)
+    images = picture(32, 32)
+    result = model.get_layer("encoder")(model.get_layer("preprocessing")(images))[-1]
+    expected = outputs(efficientnet, 255 * images)
+    np.testing.assert_allclose(numpy(result), expected, atol=1e-4 * abs(expected).max())
+
+
+def test_a_file_of_weights_that_leaves_the_preprocessing_open_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="must be a model or a .keras file. Received: .*b0.h5'"):
+        unet((32, 32, 3), 2, encoder="efficientnetb0", encoder_weights=tmp_path / "b0.h5", **SMALL)
+
+
+def test_weights_of_a_frozen_classifier_learn_in_an_encoder_given_by_name():
+    theirs = mobile()
+    theirs.trainable = False
+    model = unet((32, 32, 3), 2, encoder="mobilenetv3small", encoder_weights=theirs, **SMALL)
+    free = unet((32, 32, 3), 2, encoder="mobilenetv3small", **SMALL)
+    assert len(model.trainable_weights) == len(free.trainable_weights)
+
+
+def mobile(**arguments):
+    return keras.applications.MobileNetV3Small(weights=None, include_top=False, **arguments)
+
+
+@pytest.fixture
+def channels_first():
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.usefixtures("channels_first")
+def test_channels_first_weights_of_a_fixed_size_fit_and_those_for_other_bands_do_not():
+    theirs = mobile(input_shape=(3, 224, 192))
+    arguments = {"encoder": "mobilenetv3small", "encoder_weights": theirs, **SMALL}
+    model = unet((3, 64, 32), 2, **arguments)
+    for ours, expected in zip(model.get_layer("encoder").weights, theirs.weights, strict=False):
+        np.testing.assert_array_equal(numpy(ours), numpy(expected))
+    with pytest.raises(ValueError, match=r"shape \(None, 1, None, None\).*\(None, 3, 224, 192\)"):
+        unet((1, 64, 32), 2, **arguments)
+
+
+def two_inputs():
+    images = [keras.Input((32, 32, 3)), keras.Input((32, 32, 3))]
+    return keras.Model(images, layers.Add()(images), name="two")
+
+
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        (two_inputs, "two"),
+        (lambda: Subclassed(name="mine"), "mine of class Subclassed"),
+        (lambda: keras.Sequential([keras.Input((4,)), layers.Dense(1)], name="flat"), "flat"),
+    ],
+)
+def test_a_model_that_takes_no_images_is_named(build, name):
+    arguments = {"encoder": "mobilenetv3small", "encoder_weights": build(), **SMALL}
+    with pytest.raises(ValueError, match=f"`encoder_weights` must be .*encoder_weights={name}"):
+        unet((32, 32, 3), 2, **arguments)
+    with pytest.raises(ValueError, match=f"`encoder` must be a functional.*: encoder={name}"):
+        unet((32, 32, 3), 2, encoder=build(), **SMALL)
+
+
+class Double(layers.Layer):
+    def call(self, inputs):
+        return 2 * inputs
+
+
+def test_a_layer_of_the_user_inside_a_nested_model_need_not_be_registered():
+    block = keras.Sequential([layers.Conv2D(4, 3, 2, padding="same"), Double()])
+    x = image = keras.Input((None, None, 3))
+    x = block(layers.Conv2D(4, 3, 2, padding="same")(x))
+    theirs = keras.Model(image, x)
+    model = unet((32, 32, 3), 2, encoder=theirs, **SMALL)
+    images = picture(32, 32)
+    result = numpy(model.get_layer("encoder")(images)[-1])
+    np.testing.assert_allclose(result, outputs(theirs, images), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("head", ["reshape", "nested", "flatten"])
+def test_a_head_of_a_fixed_size_is_left_out(head):
+    x = image = keras.Input((24, 24, 3))
+    x = layers.Conv2D(4, 3, 2, padding="same")(x)
+    x = layers.Conv2D(4, 3, 2, padding="same")(x)
+    flat = {"reshape": layers.Reshape((6 * 6 * 4,)), "flatten": layers.Flatten()}
+    if head == "nested":
+        tail = [layers.Conv2D(2, 6), layers.Flatten(), layers.Dense(3)]
+        x = keras.Sequential([keras.Input((6, 6, 4)), *tail])(x)
+    else:
+        x = layers.Dense(3)(flat[head](x))
+    model = unet((None, None, 3), 2, encoder=keras.Model(image, x), **SMALL)
+    assert [x.shape[-1] for x in model.get_layer("encoder").outputs] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("NASNetMobile", {"input_shape": (None, None, 3), "include_top": False}),
+        ("ConvNeXtTiny", {}),
+    ],
+)
+def test_a_classifier_of_one_size_throughout_is_refused(name, arguments):
+    theirs = getattr(keras.applications, name)(weights=None, **arguments)
+    with pytest.raises(ValueError, match=f"images of any size. Received: encoder={theirs.name}, "):
+        unet((32, 32, 3), 2, encoder=theirs, **SMALL)
+
+
+@pytest.mark.parametrize("name", ["InceptionV3", "InceptionResNetV2"])
+def test_networks_whose_maps_do_not_lie_on_each_other_are_refused(name):
+    theirs = without_weights(
+        lambda: getattr(keras.applications, name)(weights=None, include_top=False)
+    )
+    with pytest.raises(ValueError, match=r"at least two of .* with maps of the strides \[\d*\]"):
+        unet((32, 32, 3), 2, encoder=theirs, **SMALL)
+
+
 def test_vgg16_for_grey_images_takes_the_sum_of_the_colours():
     theirs = classifier("VGG16")
     model = unet((32, 32, 1), 2, encoder="vgg16", encoder_weights=theirs, **SMALL)
@@ -343,7 +435,10 @@ def test_vgg16_for_grey_images_takes_the_sum_of_the_colours():
     [
         ({"encoder": "vgg"}, "name of a network in .* Received: encoder='vgg'"),
         ({"encoder": 7}, "`encoder` must be None, .* Received: encoder=7"),
-        ({"encoder": tiny(channels=1)}, r"the 1 channels that .* Received: 3 channels, .*=tiny"),
+        (
+            {"encoder": tiny(channels=1)},
+            r"as many channels as .* takes, 1. Received: channels=3, .*=tiny",
+        ),
         ({"encoder": tiny(), "encoder_weights": "a.h5"}, "must be None. Received: encoder=tiny"),
         ({"encoder": tiny(), "padding": "valid"}, "must be 'same' with an `encoder`"),
         ({"encoder_weights": "imagenet"}, "need an `encoder`. .*encoder_weights='imagenet'"),
