@@ -29,8 +29,9 @@ def main(arguments=None):
         if hasattr(stream, "reconfigure"):  # `io.StringIO` has none, and shows every name
             stream.reconfigure(errors="backslashreplace")
     try:
-        startup.with_keras = startup.needs_keras(command, options)
-        with quiet_imports(tensorflow=startup.with_keras and command != "predict"):
+        needs_keras = startup.needs_keras(command, options)
+        startup.with_keras = needs_keras or arguments is not None  # a caller may need it later
+        with quiet_imports(tensorflow=needs_keras and command != "predict"):
             run = importlib.import_module("kerasseg.cli").function_of(command)
         with warnings.catch_warnings():
             warnings.showwarning = show_warning

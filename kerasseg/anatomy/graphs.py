@@ -139,10 +139,15 @@ def traced(layer):
 
 
 def functional(function, shape, name=None):
-    """A functional model of one call on a symbolic tensor; `None` if the function refuses it."""
+    """A functional model of one call on a symbolic tensor; `None` if the function refuses it.
+
+    The function runs, but what it assigns to variables is forgotten.
+    """
     inputs = keras.Input(batch_shape=shape)
     try:
-        return keras.Model(inputs, function(inputs), name=name)
+        with keras.StatelessScope():
+            outputs = function(inputs)
+        return keras.Model(inputs, outputs, name=name)
     except Exception:  # the code of others, which may do anything with a tensor without values
         return None
 

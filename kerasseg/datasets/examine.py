@@ -70,13 +70,13 @@ def examine(pair, colours=None, keep=None):
     """
     image_path, masks = pair[0], paths_of(pair[1])
     result = Examined(image_path, masks)
-    plain, turned, decoded = [], {}, []
+    plain, turned, decoded = [], {}, []  # decoded: the masks, if `keep` asks for them
     try:
         picture = files.decode(image_path)
         turned[image_path] = picture.info["orientation"]
         plain.append(picture.info["plain"])
-        decoded.append(files.pixels_of(picture, image_path))
-        result.image = measure_image(decoded[0])
+        image = files.pixels_of(picture, image_path)
+        result.image = measure_image(image)
         result.findings += findings_of_image_file(picture, image_path, result.image)
     except Unusable as error:
         result.findings.append(error.finding)
@@ -90,7 +90,8 @@ def examine(pair, colours=None, keep=None):
             palette = files.palette_of(picture)
             values = np.asarray(picture) if picture.mode == "F" else files.values_of(picture, path)
             labels = measure_labels(values)
-            decoded.append(values)
+            if keep is not None:
+                decoded.append(values)
             if picture.info.get("lossy"):
                 result.findings += findings_of_lossy_file(path, labels)
         except Unusable as error:
@@ -102,7 +103,7 @@ def examine(pair, colours=None, keep=None):
     result.plain_bytes = tuple(os.path.getsize(path) if simple else -1 for path in paths)
     result.findings += findings_of_measures(result, turned)
     if keep is not None and not result.errors:
-        result.kept = keep(*decoded)
+        result.kept = keep(image, *decoded)
     return result
 
 

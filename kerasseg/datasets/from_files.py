@@ -44,7 +44,7 @@ def label_map_source(folder, name, skip_damaged=False, keep=None):
     """
     pairs = list(chain(*folder.splits.values()))
     keeper = None if keep is None else Keeper(len(pairs), keep)
-    examined = examine_all(pairs, folder.colours, keep=keeper)
+    examined = examine_all(pairs, folder.palette_colours, keep=keeper)
     masks = masks_of(folder, examined.values())
     errors = [finding for finding in folder.findings if finding.severity == "error"]
     usable = {}
@@ -157,7 +157,7 @@ def source_of(folder, name, masks, examined, usable, skipped, keeper=None):
         read=partial(
             read_pair,
             masks=masks,
-            colours=None if folder.multi_label else folder.colours,
+            colours=folder.palette_colours,
             size=size,
             labels=labels,
         ),

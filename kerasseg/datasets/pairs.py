@@ -40,6 +40,11 @@ class Folder:
     layout: str = ""
     multi_label: bool = False
 
+    @property
+    def palette_colours(self):
+        """By which palette masks are read; `None` where a mask is a yes or no for one label."""
+        return None if self.multi_label else self.colours
+
 
 def paths_of(mask):
     """The paths of a pair's mask as a tuple: one, or one per label."""

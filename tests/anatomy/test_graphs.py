@@ -92,6 +92,23 @@ def test_a_subclassed_model_that_is_made_of_layers_has_a_graph():
     assert [call.operation for call in calls] == model.parts
 
 
+class Counting(keras.Model):
+    def build(self, shape):
+        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, inputs):
+        self.calls.assign_add(1.0)
+        return keras.ops.relu(inputs)
+
+
+def test_reading_a_graph_leaves_the_variables_of_the_model_alone():
+    model = Counting()
+    model(np.zeros((1, 4, 5, 3), "float32"))
+    calls, _ = graphs.unfold(model, graphs.graph_of(model).inputs)
+    assert names(calls)[0].startswith("relu")
+    assert float(model.calls) == 1
+
+
 def test_a_graph_is_that_of_functional_and_of_built_sequential_models():
     built = keras.Sequential([keras.Input((4, 5, 3)), keras.layers.ReLU()])
     assert graphs.has_graph(nested())

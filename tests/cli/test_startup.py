@@ -46,6 +46,18 @@ def test_check_reads_png_files_without_keras_or_a_backend(tmp_path):
     assert imported_by("check", folder) == "0 [] True\n"
 
 
+def test_a_program_that_calls_check_can_load_a_model_afterwards(tmp_path):
+    folder = make_folder(tmp_path / "set", [ids(i, classes=3) for i in range(10)])
+    script = (
+        "import sys, kerasseg_command\n"
+        f"assert kerasseg_command.main(['check', {str(folder)!r}]) == 0\n"
+        "assert 'tensorflow' not in sys.modules\n"
+        "import keras; assert keras.saving.get_registered_object('kerasseg>MaxUnpooling2D')\n"
+    )
+    environment = {**clean_environment(), "KERAS_BACKEND": "torch"}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+
+
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_predict_needs_the_backend_of_its_model_alone(backend, model_file, tmp_path):
     pytest.importorskip(backend)

@@ -1,5 +1,7 @@
 """What one image and its mask say: each file is decoded once, and nothing is dropped unseen."""
 
+import weakref
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -33,6 +35,24 @@ def test_each_file_is_decoded_once(tmp_path, monkeypatch):
     both = pair(tmp_path)
     examine(both)
     assert paths == list(both)
+
+
+def test_decoded_masks_leave_memory_one_by_one_unless_they_are_kept(tmp_path, monkeypatch):
+    image, mask = pair(tmp_path)
+    alive, decode = [], files.values_of
+
+    def counting(opened, path):
+        alive.append(sum(each() is not None for each in arrays))
+        values = decode(opened, path).copy()
+        arrays.append(weakref.ref(values))
+        return values
+
+    monkeypatch.setattr(files, "values_of", counting)
+    for keep in (None, lambda image, *masks: len(masks)):
+        arrays = []
+        examined = examine((image, (mask,) * 3), keep=keep)
+    assert alive == [0, 1, 1, 0, 1, 2]  # the last one until the next has taken its name
+    assert examined.kept == 3
 
 
 def test_damage_is_a_finding_with_the_file_and_no_error(tmp_path):

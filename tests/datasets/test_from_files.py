@@ -179,6 +179,15 @@ def several_labels(folder):
     folders.make_folder(folder, masks[::-1], labels="masks/two")
 
 
+def several_labels_in_palettes(folder):
+    """The table's colours are those of the palette, in the other order."""
+    several_labels(folder)
+    (folder / "classes.txt").write_text("one 255 255 255\ntwo 0 0 0\n")
+    for path in (folder / "masks").rglob("*.png"):
+        mask = np.asarray(Image.open(path))
+        folders.palette_picture(mask, [(0, 0, 0), (255, 255, 255)]).save(path)
+
+
 def several_sizes(folder):
     for i, size in enumerate([(6, 9), (20, 20), (3, 2), (9, 6), (30, 4), (4, 30), (8, 8), (5, 7)]):
         folders.save(folders.picture(i, size), folder / "images" / f"{i}.png")
@@ -193,7 +202,15 @@ def make_table(folder):
 
 @pytest.mark.parametrize(
     "make",
-    [ids_of_five, colours_of_five, palettes, floats, several_labels, several_sizes],
+    [
+        ids_of_five,
+        colours_of_five,
+        palettes,
+        floats,
+        several_labels,
+        several_labels_in_palettes,
+        several_sizes,
+    ],
     ids=lambda make: make.__name__,
 )
 @pytest.mark.parametrize("size", [(4, 5), (13, 8)])
@@ -209,6 +226,14 @@ def test_what_is_kept_from_the_check_is_what_the_files_give(make, size, tmp_path
         for ours, theirs in zip(*(getattr(data, split) for data in (kept, read)), strict=True):
             np.testing.assert_array_equal(ours[0], theirs[0])
             np.testing.assert_array_equal(ours[1], theirs[1])
+    np.testing.assert_array_equal(kept.class_pixels, read.class_pixels)
+
+
+def test_palette_masks_of_labels_are_counted_by_their_indices(tmp_path):
+    several_labels_in_palettes(tmp_path / "d")
+    data = folders.load(tmp_path / "d")
+    counted = sum((masks == 1).sum((0, 1, 2)) for _, masks in data.train.as_numpy_iterator())
+    np.testing.assert_array_equal(data.class_pixels.sum(0), counted)
 
 
 @pytest.mark.parametrize(("limit", "fits"), [(8 * 4 * 5 * 4, True), (8 * 4 * 5 * 4 - 1, False)])

@@ -56,11 +56,10 @@ def check_dataset(data, colours=None):
 
 def check_folder(folder):
     findings = list(folder.findings)
-    colours = None if folder.multi_label else folder.colours
     splits = {}
     for split, pairs in with_validation(folder.splits).items():
         show = partial(progress, split=split, total=len(pairs))
-        splits[split] = list(examine_all(pairs, colours, show).values())
+        splits[split] = list(examine_all(pairs, folder.palette_colours, show).values())
     try:
         masks = masks_of(folder, [each for examined in splits.values() for each in examined])
     except Unusable as error:
