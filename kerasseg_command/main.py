@@ -13,7 +13,12 @@ from kerasseg_command.quiet import quiet_imports
 from kerasseg_command.version import __version__
 
 # What the library advises, as options of the command.
-OPTION_FOR = {"skip_damaged=True": "--skip-damaged", "encoder='vgg16'": "--encoder vgg16"}
+OPTION_FOR = {
+    "skip_damaged=True": "--skip-damaged",
+    "encoder='vgg16'": "--encoder vgg16",
+    "encoder_weights=": "--encoder-weights ",
+    "`encoder_weights`": "`--encoder-weights`",
+}
 COMMANDS = (chapters, check, train, evaluate, predict, export)
 
 

@@ -20,7 +20,7 @@ def resnet_scores(x, num_classes, rate):
     return layers.AtrousConv2D(num_classes, 3, rate, padding="same", name=f"scores_rate{rate}")(x)
 
 
-@segmentation_model(multiple=8, remainder=1, encoder="resnet")
+@segmentation_model(multiple=8, remainder=1, encoder=("vgg16", "resnet101"))
 def deeplab_v2(image, num_classes, *, width=1.0, encoder="vgg16"):
     """DeepLab v2: four classifiers look at one map at four rates, and their scores are summed.
 
@@ -53,8 +53,6 @@ def deeplab_v2(image, num_classes, *, width=1.0, encoder="vgg16"):
     Args:
         encoder: `"vgg16"` or `"resnet101"`.
     """
-    if encoder not in ("vgg16", "resnet101"):
-        raise ValueError(f"`encoder` must be 'vgg16' or 'resnet101'. Received: encoder={encoder!r}")
     if encoder == "vgg16":
         *_, x = deeplab_vgg16(image, width)
         branches = [vgg_scores(x, num_classes, rate, width) for rate in RATES]

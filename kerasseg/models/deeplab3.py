@@ -8,7 +8,9 @@ from kerasseg.models.segmentation import segmentation_model
 RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
 
 
-@segmentation_model(lambda output_stride, **_: output_stride, remainder=1, encoder="resnet")
+@segmentation_model(
+    lambda output_stride, **_: output_stride, remainder=1, encoder=("resnet50", "resnet101")
+)
 def deeplab_v3(image, num_classes, *, width=1.0, encoder="resnet50", output_stride=16):
     """DeepLab v3: several rates side by side, and the mean of the whole image.
 

@@ -2,11 +2,14 @@
 
 import contextlib
 import queue
+import socket
 import threading
 import urllib.error
 import urllib.request
 
 SECONDS = 4  # until a server must have answered, and between two pieces of a file
+OF_THE_NETWORK = (urllib.error.URLError, TimeoutError, ConnectionError, socket.gaierror)
+ONE_AT_A_TIME = threading.RLock()  # `urllib` has one opener for all threads
 
 
 def download(build, application, **arguments):
@@ -38,7 +41,7 @@ def download(build, application, **arguments):
 
 def is_failed_download(error):
     """Whether an error comes from the network: `get_file` of Keras hides it in a plain one."""
-    return isinstance(error, (OSError, urllib.error.URLError)) or "URL fetch failure" in str(error)
+    return isinstance(error, OF_THE_NETWORK) or "URL fetch failure" in str(error)
 
 
 def reason(error):
@@ -48,35 +51,43 @@ def reason(error):
 
 @contextlib.contextmanager
 def deadline(seconds):
-    """Every answer to `urllib` must begin within some seconds, name resolution included.
+    """Every answer to `urllib` in this thread must begin within some seconds, name resolution too.
 
     A timeout of the socket would not do: it starts anew for every address of a server, and does not
     include the search for its address.
     """
-    before = urllib.request._opener
-    opener = before or urllib.request.build_opener()
+    with ONE_AT_A_TIME:
+        before, thread = urllib.request._opener, threading.get_ident()
+        opener = before or urllib.request.build_opener()
 
-    class Opener:
-        def open(self, url, data=None, timeout=None):
-            answers = queue.Queue()
+        class Opener:
+            def open(self, url, data=None, timeout=None):
+                if threading.get_ident() != thread:
+                    return opener.open(url, data, timeout)
+                return within(seconds, lambda: opener.open(url, data, seconds))
 
-            def ask():
-                try:
-                    answers.put((opener.open(url, data, seconds), None))
-                except Exception as error:
-                    answers.put((None, error))
+        urllib.request.install_opener(Opener())
+        try:
+            yield
+        finally:
+            urllib.request.install_opener(before)
 
-            threading.Thread(target=ask, daemon=True).start()
-            try:
-                answer, error = answers.get(timeout=seconds)
-            except queue.Empty:
-                answer, error = None, urllib.error.URLError(f"no answer in {seconds} seconds")
-            if error is not None:
-                raise error
-            return answer
 
-    urllib.request.install_opener(Opener())
+def within(seconds, ask):
+    """What `ask()` returns or raises, or a `URLError` after some seconds."""
+    answers = queue.Queue()
+
+    def put():
+        try:
+            answers.put((ask(), None))
+        except Exception as error:
+            answers.put((None, error))
+
+    threading.Thread(target=put, daemon=True).start()
     try:
-        yield
-    finally:
-        urllib.request.install_opener(before)
+        answer, error = answers.get(timeout=seconds)
+    except queue.Empty:
+        answer, error = None, urllib.error.URLError(f"no answer in {seconds} seconds")
+    if error is not None:
+        raise error
+    return answer

@@ -13,7 +13,7 @@ def head(x, filters, num_classes, dropout, name):
     return layers.Conv2D(num_classes, 1, name=f"{name}_scores")(x)
 
 
-@segmentation_model(multiple=8, remainder=1, encoder="resnet")
+@segmentation_model(multiple=8, remainder=1, encoder=("resnet50", "resnet101"))
 def pspnet(image, num_classes, *, width=1.0, encoder="resnet50", auxiliary=False):
     """PSPNet: every pixel is classified together with the averages of the regions around it.
 

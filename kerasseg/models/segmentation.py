@@ -57,8 +57,8 @@ def segmentation_model(multiple=None, remainder=0, encoder=None, top=None):
         multiple: Of what height and width must be a multiple inside; or a function of the
             network's own arguments that gives it. `None`: there is no padding and no crop.
         remainder: What the division by `multiple` leaves.
-        encoder: `"vgg16"` if the network uses `vgg.vgg16`; `"resnet"` if it has an argument
-            `encoder` that says which of `APPLICATIONS`. `None`: it has no encoder with weights.
+        encoder: `"vgg16"` if the network uses `vgg.vgg16`; the values of its argument `encoder`,
+            of `APPLICATIONS`, if it has one. `None`: it has no encoder with weights.
         top: How the layers fc6 and fc7 take the weights of VGG-16's: `"whole"`, `"decimated"` (a
             part of them) or `None` (not at all).
     """
@@ -76,11 +76,11 @@ def segmentation_model(multiple=None, remainder=0, encoder=None, top=None):
             given = bound.arguments
             own = {name: given[name] for name in parameters(network)[2:]}
             weights = given["encoder_weights"] if encoder else None
+            name = chosen(encoder, own)
 
             image = keras.Input(given["input_shape"], name="image")
             x = preprocessed(image, weights, own) if encoder else image
-            name = own.get("encoder", encoder)
-            if weights is not None and name in APPLICATIONS:  # first, since a download may fail
+            if weights is not None:  # first, since a download may fail
                 weights = read_source(weights, APPLICATIONS[name], with_top=bool(top))
             step = multiple(**own) if callable(multiple) else multiple
             if step:
@@ -103,6 +103,15 @@ def segmentation_model(multiple=None, remainder=0, encoder=None, top=None):
 
 def parameters(network):
     return list(inspect.signature(network).parameters)
+
+
+def chosen(encoder, own):
+    """The name of the encoder, which the network's own arguments may choose."""
+    if isinstance(encoder, tuple) and own["encoder"] not in encoder:
+        raise ValueError(
+            f"`encoder` must be one of {list(encoder)}. Received: encoder={own['encoder']!r}"
+        )
+    return own["encoder"] if isinstance(encoder, tuple) else encoder
 
 
 def preprocessed(image, weights, own):

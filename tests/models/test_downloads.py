@@ -1,6 +1,8 @@
 """Downloads that fail: in time, and with one line. No test touches the network."""
 
+import functools
 import socket
+import threading
 import time
 import urllib.request
 
@@ -72,12 +74,25 @@ def test_a_download_that_breaks_off_says_the_same(error):
     assert failed.value.__cause__ is error
 
 
-def test_other_errors_pass():
+@pytest.mark.parametrize(
+    "error", [ValueError("something else"), OSError(28, "No space left on device")]
+)
+def test_other_errors_pass(error):
     def build(weights, include_top):
-        raise ValueError("something else")
+        raise error
 
-    with pytest.raises(ValueError, match="something else"):
+    with pytest.raises(type(error), match=str(error.args[-1])) as passed:
         download(build, "VGG16", include_top=False)
+    assert passed.value is error
+
+
+def test_a_wrong_encoder_is_refused_before_any_download(monkeypatch):
+    monkeypatch.setattr(downloads, "download", lambda *args, **kwargs: pytest.fail("downloads"))
+    arguments = {"encoder_weights": "imagenet"}
+    with pytest.raises(ValueError, match=r"must be .*'vgg16', 'resnet101'.*encoder='resnet50'"):
+        models.deeplab_v2((65, 65, 3), 2, encoder="resnet50", **arguments)
+    with pytest.raises(ValueError, match="Received: encoder='vgg16'"):
+        models.pspnet((65, 65, 3), 2, encoder="vgg16", **arguments)
 
 
 def test_the_opener_of_before_is_back_afterwards():
@@ -85,6 +100,46 @@ def test_the_opener_of_before_is_back_afterwards():
     with deadline(1):
         assert urllib.request._opener is not before
     assert urllib.request._opener is before
+
+
+def test_two_threads_at_once_leave_the_opener_of_before():
+    before = urllib.request._opener
+    entered, left = threading.Event(), threading.Event()
+
+    def first():
+        with deadline(1):
+            entered.set()
+            left.wait(0.2)  # the other one waits meanwhile
+
+    def second():
+        entered.wait()
+        with deadline(1):
+            left.set()
+
+    threads = [threading.Thread(target=target) for target in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert urllib.request._opener is before
+
+
+def test_the_deadline_is_not_for_other_threads(monkeypatch):
+    asked = []
+
+    class Recorder:
+        def open(self, url, data, timeout):
+            asked.append(timeout)
+
+    monkeypatch.setattr(urllib.request, "build_opener", Recorder)
+    monkeypatch.setattr(urllib.request, "_opener", None)
+    with deadline(1):
+        ask = functools.partial(urllib.request.urlopen, "http://kerasseg.invalid", timeout=60)
+        other = threading.Thread(target=ask)
+        other.start()
+        other.join()
+        ask()
+    assert asked == [60, 1]
 
 
 def test_an_answer_in_time_is_passed_on(tmp_path):
