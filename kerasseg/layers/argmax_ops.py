@@ -32,8 +32,13 @@ def max_pool(windows, x):
     argmax = ops.full_like(pooled, middle, dtype="int32")
     for position in [*range(middle)[::-1], *range(middle + 1, len(entries))]:
         entry, real = entries[position]
-        larger = entry >= pooled if position < middle else entry > pooled  # ties go to the first
-        wins = both(ops.logical_or(larger, entry != entry), real)  # NaN wins, padding never
+        if position < middle:  # ties go to the first, of several NaN to the last
+            larger = ops.logical_or(
+                entry >= pooled, ops.logical_and(entry != entry, pooled == pooled)
+            )
+        else:
+            larger = ops.logical_or(entry > pooled, entry != entry)
+        wins = both(larger, real)  # padding never does
         pooled = ops.where(wins, entry, pooled)
         argmax = ops.where(wins, position, argmax)
     return pooled, ops.cast(argmax, position_dtype(windows))

@@ -49,7 +49,7 @@ def can_branch(x):
     """Whether `ops.cond` on a flag that follows from a tensor is cheap: no device is waited for."""
     if torch := torch_paths():
         return torch.can_branch(x)
-    return tensorflow_paths() is not None
+    return True
 
 
 def is_false(flag, source, settings):
@@ -60,6 +60,8 @@ def is_false(flag, source, settings):
     """
     if torch := torch_paths():
         return torch.is_false(flag, source, settings)
+    if tensorflow := tensorflow_paths():
+        return tensorflow.is_false(flag)
     try:
         return not flag
     except TypeError:  # a tensor without values yet

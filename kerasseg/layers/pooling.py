@@ -16,7 +16,7 @@ class MaxPoolingWithArgmax2D(WindowLayer):
     SegNet, Badrinarayanan et al. 2017, section 3; the book's chapter 6, "max-unpooling"). A
     position costs one byte, where `tf.nn.max_pool_with_argmax` spends eight.
 
-    Ties go to the first position. A NaN in a window makes its maximum NaN, as in PyTorch. With
+    Ties go to the first position. A NaN, the last of several, is the maximum, as in PyTorch. With
     `padding="same"` windows lie where TensorFlow puts them, and padding never wins.
 
     Args:

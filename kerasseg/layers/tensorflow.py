@@ -5,6 +5,7 @@ too. This module imports no layer.
 """
 
 import functools
+import itertools
 
 import tensorflow as tf
 
@@ -94,21 +95,32 @@ def fused(function, windows, *maps):
     """`function(windows, *maps)` as one kernel.
 
     In a graph, the scope marks the operations. They remain ordinary operations, which every
-    exporter knows; TensorFlow compiles them where they run, for the shapes that it sees often.
-    Not on GPUs, where Keras compiles the whole step.
+    exporter knows; TensorFlow compiles them where they run. Not on GPUs, where Keras compiles the
+    whole step; and not in a graph for maps of any size, since compiling for each size costs more
+    than it saves, and TensorFlow gives up after about ten.
     """
     if tf.config.list_physical_devices("GPU"):
         return function(windows, *maps)
     if tf.executing_eagerly():
-        return graph(function, windows, tuple(x.dtype for x in maps))(*maps)
+        return graph(function, windows, *((tuple(x.shape), x.dtype) for x in maps))(*maps)
+    if any(None in x.shape[1:] for x in maps):
+        return function(windows, *maps)
     with tf.xla.experimental.jit_scope():
         return function(windows, *maps)
 
 
-@functools.cache
-def graph(function, windows, dtypes):
+@functools.lru_cache(maxsize=256)
+def graph(function, windows, *shapes_and_dtypes):
     piece = tf.function(functools.partial(fused, function, windows), autograph=False)
-    return piece.get_concrete_function(*(tf.TensorSpec((None,) * 4, dtype) for dtype in dtypes))
+    return piece.get_concrete_function(*itertools.starmap(tf.TensorSpec, shapes_and_dtypes))
+
+
+# --- Label maps -----------------------------------------------------------------------------------
+
+
+def is_false(flag):
+    """Whether a flag is known to be false, also in a function that autograph has rewritten."""
+    return not tf.is_symbolic_tensor(flag) and not bool(flag)
 
 
 # --- Replicas of `tf.distribute` ------------------------------------------------------------------

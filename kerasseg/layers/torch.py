@@ -235,7 +235,7 @@ last_true = LastTrue()
 
 
 def can_branch(x):
-    return x.device.type == "cpu" and not is_traced(x)
+    return isinstance(x, torch.Tensor) and x.device.type == "cpu" and not is_traced(x)
 
 
 def is_traced(x):

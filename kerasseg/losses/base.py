@@ -24,11 +24,11 @@ class LabelMapLoss(keras.losses.Loss):
       labels' binary losses; a label that is void everywhere does not count.
 
     With `from_logits=False` they are what a softmax or a sigmoid made of these logits, and cost the
-    same. A softmax over several classes is recognized without it: predictions that are
-    non-negative and sum to 1 in every pixel are probabilities, which logits never are. A sigmoid
-    cannot be recognized, since logits may lie between 0 and 1, too: a model with a sigmoid needs
-    `from_logits=False` (`kerasseg.anatomy.output_of(model).arguments` has the right arguments for
-    any model).
+    same. If `from_logits` is left out, a softmax over several classes is recognized: predictions
+    that are non-negative and sum to 1, up to 0.01, in every pixel of a batch count as
+    probabilities, everything else as logits. A sigmoid cannot be recognized, since logits may lie
+    between 0 and 1, too: a model with a sigmoid needs `from_logits=False`
+    (`kerasseg.anatomy.output_of(model).arguments` has the right arguments for any model).
 
     Args:
         ignore_class: The void id, or `None`.
@@ -38,8 +38,8 @@ class LabelMapLoss(keras.losses.Loss):
         reduction, name: As in every Keras loss, but a mean goes over what counts.
         dtype: As in every Keras loss, but never less than float32: sums over the pixels of a batch
             would overflow.
-        from_logits: Whether the predictions are logits, or else probabilities. Several classes
-            that sum to 1 in every pixel are probabilities in any case.
+        from_logits: Whether the predictions are logits, or else probabilities. `None`: logits,
+            unless a softmax over several classes is recognized.
         multi_label: Whether a pixel has a yes or no for each label.
 
     Call with `y_true` and `y_pred`, the scores of a batch, (batch, height, width, channels).
@@ -61,7 +61,7 @@ class LabelMapLoss(keras.losses.Loss):
         reduction="sum_over_batch_size",
         name=None,
         dtype=None,
-        from_logits=True,
+        from_logits=None,
         multi_label=False,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
@@ -76,7 +76,7 @@ class LabelMapLoss(keras.losses.Loss):
         self.ignore_class = ignore_class if ignore_class is None else int(ignore_class)
         self.class_weights = weights
         self.axis = int(axis)
-        self.from_logits = bool(from_logits)
+        self.from_logits = None if from_logits is None else bool(from_logits)
         self.multi_label = bool(multi_label)
 
     @property
@@ -123,13 +123,14 @@ class LabelMapLoss(keras.losses.Loss):
         """
         scores = ops.moveaxis(ops.cast(y_pred, self.dtype), self.axis, -1)
         if self.multi_label or scores.shape[-1] == 1:
-            no = ops.zeros_like(scores) if self.from_logits else 1 - scores
+            are_logits = self.from_logits is not False
+            no = ops.zeros_like(scores) if are_logits else 1 - scores
             scores = ops.stack([no, scores], axis=-1)
             scores = scores if self.multi_label else ops.squeeze(scores, -2)
-            return scores if self.from_logits else logits_of(scores, LEAST_OF_SIGMOID)
-        if self.from_logits:
-            return logits_of_either(scores, y_pred.dtype)
-        return logits_of(scores)
+            return scores if are_logits else logits_of(scores, LEAST_OF_SIGMOID)
+        if self.from_logits is None:
+            return logits_of_either(scores)
+        return scores if self.from_logits else logits_of(scores)
 
     def _weight_of_each(self, num_classes):
         weights = self.class_weights or [1.0] * num_classes

@@ -48,7 +48,7 @@ class CrossEntropyDice(LabelMapLoss):
         reduction="sum_over_batch_size",
         name="cross_entropy_dice",
         dtype=None,
-        from_logits=True,
+        from_logits=None,
         multi_label=False,
     ):
         super().__init__(

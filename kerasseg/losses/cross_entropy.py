@@ -52,7 +52,7 @@ class CrossEntropy(LabelMapLoss):
         reduction="sum_over_batch_size",
         name="cross_entropy",
         dtype=None,
-        from_logits=True,
+        from_logits=None,
         multi_label=False,
     ):
         super().__init__(

@@ -78,7 +78,7 @@ class Tversky(LabelMapLoss):
         reduction="sum_over_batch_size",
         name="tversky",
         dtype=None,
-        from_logits=True,
+        from_logits=None,
         multi_label=False,
     ):
         super().__init__(
@@ -196,7 +196,7 @@ class Dice(Tversky):
         reduction="sum_over_batch_size",
         name="dice",
         dtype=None,
-        from_logits=True,
+        from_logits=None,
         multi_label=False,
     ):
         super().__init__(

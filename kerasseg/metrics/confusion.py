@@ -182,7 +182,6 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
     extra_ids = 0  # that a subclass gives to pixels, behind those of the classes
     _direction = "up"  # what Keras's callbacks look for when their mode is "auto"
     _usual_name = None
-    _measure = None  # a function of `Pixels` that returns the `Ratios` that the metric is made of
 
     def __init__(
         self,
@@ -259,6 +258,10 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
 
     def _maps_to_compare(self, truth, prediction, counted):
         return truth, prediction
+
+    def _measure(self, pixels):
+        """The `Ratios` that the metric is made of."""
+        raise NotImplementedError
 
     def _score(self):
         num_classes = None if self.multi_label else self.num_classes

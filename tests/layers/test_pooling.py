@@ -146,6 +146,15 @@ def test_nan_stays_visible():
 
 
 @pytest.mark.usefixtures("every_version")
+@pytest.mark.parametrize("where", [(1, 2), (0, 4), (3, 4), (2, 3), (5, 8), (0, 4, 6)])
+def test_of_several_nan_in_a_window_the_last_one_wins(where):
+    x = np.arange(9.0, dtype="float32")
+    x[list(where)] = np.nan
+    _, argmax = MaxPoolingWithArgmax2D(3)(x.reshape(1, 3, 3, 1))
+    assert numpy(argmax).item() == where[-1]
+
+
+@pytest.mark.usefixtures("every_version")
 def test_whole_numbers_pool_as_they_are():
     x = np.array([[-7, -3], [-5, -9]], "int32").reshape(1, 2, 2, 1)
     pooled, argmax = MaxPoolingWithArgmax2D(3, 2, "same")(x)

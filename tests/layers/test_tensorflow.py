@@ -10,6 +10,8 @@ from kerasseg.layers import (
     MaxPoolingWithArgmax2D,
     argmax_ops,
 )
+from kerasseg.losses import CrossEntropy
+from kerasseg.metrics import MeanIoU
 from tests.layers.cases import BACKEND, bounded, pooling_cases
 
 if BACKEND != "tensorflow":
@@ -58,7 +60,7 @@ def test_the_variance_of_the_fused_kernel_is_that_of_numpy(rng):
     np.testing.assert_allclose(outputs, expected, rtol=1e-3, atol=1e-4)
 
 
-@bounded(8)
+@bounded(5)
 @given(pooling_cases())
 def test_what_is_compiled_equals_the_general_functions(case):
     x, *arguments = case
@@ -78,6 +80,33 @@ def test_what_is_compiled_equals_the_general_functions(case):
     x = tf.constant(x)
     for ours, expected in zip(values_and_gradient(tensorflow), values_and_gradient(argmax_ops)):
         np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+def marked(shape):
+    """How many operations of a pooling of maps of this shape are marked for XLA."""
+    piece = tf.function(MaxPoolingWithArgmax2D()).get_concrete_function(tf.TensorSpec(shape))
+    return sum("_XlaCompile" in node.attr for node in piece.graph.as_graph_def().node)
+
+
+def test_graphs_are_compiled_for_maps_of_one_size_alone():
+    assert marked((None, 6, 4, 3)) > 5
+    assert marked((2, None, 4, 3)) == marked((None, None, None, 3)) == 0
+
+
+def test_an_id_outside_the_classes_is_an_error_but_not_in_a_function_of_autograph():
+    truth, scores = np.array([[[0, 7]]]), np.zeros((1, 1, 2, 3), "float32")
+    loss, metric = CrossEntropy(), MeanIoU(3)
+
+    @tf.function
+    def step(truth, scores):
+        metric.update_state(truth, scores)
+        return loss(truth, scores)
+
+    assert np.isnan(step(truth, scores))
+    assert float(step(np.zeros_like(truth), scores)) == pytest.approx(np.log(3))
+    assert np.isnan(metric.result())
+    with pytest.raises(ValueError, match="7"):
+        loss(truth, scores)
 
 
 def test_on_gpus_nothing_is_compiled(monkeypatch):

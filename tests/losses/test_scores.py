@@ -52,6 +52,15 @@ def test_logits_with_minus_infinity_have_a_finite_gradient(rng, kind):
     assert np.isfinite(gradient(lambda x: kind()(truth, x), scores, np.float32(1))).all()
 
 
+SMALL = {"width": 1 / 32, "activation": "softmax"}
+
+
+def classifier_of_pixels():
+    """A model that XLA compiles quickly."""
+    layers = [keras.layers.Conv2D(3, 3, padding="same"), keras.layers.Softmax()]
+    return keras.Sequential([keras.Input((16, 16, 3)), *layers])
+
+
 @each_kind
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_a_model_with_a_softmax_learns_alike_whatever_from_logits_says(rng, kind, jit_compile):
@@ -63,7 +72,7 @@ def test_a_model_with_a_softmax_learns_alike_whatever_from_logits_says(rng, kind
     histories = []
     for loss in (kind(), kind(from_logits=False)):
         keras.utils.set_random_seed(0)
-        model = unet((16, 16, 3), 3, width=1 / 32, activation="softmax")
+        model = classifier_of_pixels() if jit_compile else unet((16, 16, 3), 3, **SMALL)
         model.compile("sgd", loss, jit_compile=jit_compile)
         fitted = model.fit(images, truth, batch_size=2, epochs=2, shuffle=False, verbose=0)
         histories.append(fitted.history["loss"])
@@ -109,12 +118,29 @@ def test_one_channel_and_labels_are_what_from_logits_says(rng, kind):
     assert measured == pytest.approx(float(kind()(truth[..., 0], as_two)), rel=1e-6)
 
 
+@each_kind
+def test_from_logits_true_is_taken_at_its_word(rng, kind):
+    truth, scores = random_maps(rng)
+    one_hot = np.eye(5, dtype="float32")[np.argmax(scores, -1)]
+    shifted = float(kind()(truth, one_hot + 7))  # of logits a shift changes nothing
+    assert float(kind(from_logits=True)(truth, one_hot)) == pytest.approx(shifted, rel=1e-5)
+    assert float(kind()(truth, one_hot)) != pytest.approx(shifted, rel=1e-2)
+
+
+@each_kind
+def test_half_precision_is_recognized_after_a_cast(rng, kind):
+    truth, scores = random_maps(rng, classes=19)
+    cast = ops.cast(ops.cast(ops.softmax(scores), "bfloat16"), "float32")
+    expected = float(kind(from_logits=False)(truth, cast))
+    assert float(kind()(truth, cast)) == pytest.approx(expected, rel=1e-6)
+
+
 def test_an_empty_batch_has_no_loss(rng):
     truth, scores = random_maps(rng)
     assert not ops.convert_to_numpy(Dice()(truth[:0], scores[:0])).any()
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="other backends branch, or select, in any case")
+@pytest.mark.skipif(BACKEND != "torch", reason="other backends branch in any case")
 @each_kind
 def test_where_a_branch_would_wait_for_a_device_both_are_computed(rng, kind, monkeypatch):
     from kerasseg.losses import scores as module
