@@ -9,26 +9,31 @@ ENCODER = re.compile(r"encoder$|encoder\d_conv\d|conv\d_(block|conv|bn)")
 
 
 def freeze(model):
-    """Makes the encoder keep its weights: its batch normalization works as in prediction."""
+    """Makes the encoder keep its weights: its batch normalization works as in prediction.
+
+    Its dropout does not: it drops values in training, as it does in an encoder that learns.
+    """
     set_trainable(model, False)
 
 
 def unfreeze(model):
     """Lets the encoder of a model built with `encoder_trainable=False` learn again.
 
-    All of its layers learn again, and its batch normalization takes the statistics of each batch in
-    training. Call `model.compile` afterwards, which Keras needs to notice: with a learning rate of
-    a tenth or less, so that the first steps do not destroy what the encoder has learned. Also works
-    on a model that was loaded from a file.
+    All of its layers learn, also those that were frozen in the classifier it was made of, and its
+    batch normalization takes the statistics of each batch in training. Call `model.compile`
+    afterwards, which Keras needs to notice: with a learning rate of a tenth or less, so that the
+    first steps do not destroy what the encoder has learned. Also works on a model that was loaded
+    from a file.
 
     The encoder is what `encoder_weights` fill, with its normalizations, but without the fully
-    connected layers fc6 and fc7, which always learn.
+    connected layers fc6 and fc7, which always learn. Layers are recognized by their names, so the
+    first layers of a `unet` that was built without an `encoder` count as one.
 
     Args:
         model: A segmentation model of this package.
 
     Raises:
-        ValueError: if the model has no encoder.
+        ValueError: if no layer of the model has the name of an encoder's.
 
     Example:
 
@@ -50,4 +55,5 @@ def set_trainable(model, value):
             f"Received: model={model.name}"
         )
     for layer in found:
-        layer.trainable = value
+        for part in (layer, *all_layers(layer)):  # Keras passes on what changes alone
+            part.trainable = value

@@ -94,11 +94,16 @@ def read_source(encoder_weights, application, with_top):
     build = getattr(keras.applications, application)
     if encoder_weights == "imagenet":
         return download(build, application, include_top=with_top)
-    is_file = isinstance(encoder_weights, (str, Path)) and Path(encoder_weights).is_file()
-    if not is_file or Path(encoder_weights).suffix not in (".keras", ".h5"):
+    is_path = isinstance(encoder_weights, (str, Path))
+    if not is_path or Path(encoder_weights).suffix not in (".keras", ".h5"):
         raise ValueError(
             "`encoder_weights` must be None, 'imagenet', the path of a .keras or .h5 file or a "
             f"keras.Model. Received: encoder_weights={encoder_weights!r}"
+        )
+    if not Path(encoder_weights).is_file():
+        raise ValueError(
+            "`encoder_weights` must be a file that exists. No such file: "
+            f"encoder_weights={str(encoder_weights)!r}"
         )
     try:
         if Path(encoder_weights).suffix == ".keras":

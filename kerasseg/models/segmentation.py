@@ -19,7 +19,8 @@ BEFORE = {
     "width": "Scales every filter count.",
 }
 ENCODER = {
-    "encoder_weights": """`None`, `"imagenet"`, a path or a `keras.Model`: weights of
+    "encoder_weights": """`None`, `"imagenet"`, the path of a `.keras` or `.h5` file, or a
+        `keras.Model`: weights of {applications} in
         `keras.applications`, for which `width` must be 1.""",
     "encoder_trainable": """Whether the encoder's convolutions and their normalizations learn; see
         `kerasseg.models.unfreeze`.""",
@@ -31,9 +32,13 @@ AFTER = {
     "name": "Of the model.",
 }
 RETURNS = """    A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to
-    float32 logits `(batch, height, width, num_classes)`."""
-RAISES = """    ValueError: arguments of which no model can be made, or weights that do not fit:
-        with what was expected and what was received."""
+    float32 logits `(batch, height, width, num_classes)`, or their `activation`; with
+    `channels_first` the channels are axis 1 of both."""
+RAISES = """    ValueError: an `input_shape`, a `num_classes` or another argument of which no model
+        can be made: with what was expected and what was received."""
+RAISES_WITH_ENCODER = """
+    ValueError: `encoder_weights` of another network, or with a `width` other than 1.
+    ConnectionError: `encoder_weights="imagenet"` where the download fails."""
 
 
 def segmentation_model(multiple=None, remainder=0, encoder=None, top=None):
@@ -95,7 +100,7 @@ def segmentation_model(multiple=None, remainder=0, encoder=None, top=None):
             return model
 
         build.__signature__ = signature
-        build.__doc__ = public_docstring(network, signature)
+        build.__doc__ = public_docstring(network, signature, encoder)
         return in_data_format(build)
 
     return decorate
@@ -165,12 +170,15 @@ def public_signature(network, encoder):
     )
 
 
-def public_docstring(network, signature):
+def public_docstring(network, signature, encoder):
     """The network's docstring with the arguments that are added, what it returns and raises."""
     head, sections = sections_of(inspect.cleandoc(network.__doc__))
     example = sections.pop("Example", None)
     own = sections.get("Args", "")
-    known = {**BEFORE, **ENCODER, **AFTER}
+    encoders = [encoder] if isinstance(encoder, str) else encoder or []
+    applications = " or ".join(f"`{APPLICATIONS[name]}`" for name in encoders)
+    weights = ENCODER["encoder_weights"].format(applications=applications)
+    known = {**BEFORE, **ENCODER, "encoder_weights": weights, **AFTER}
     described = set(re.findall(r"^    (\w+): ", own, re.MULTILINE))
 
     def lines(names):
@@ -178,7 +186,8 @@ def public_docstring(network, signature):
         return [f"    {name}: {known[name]}" for name in wanted]
 
     arguments = [*lines(BEFORE), *([own] if own else []), *lines({**ENCODER, **AFTER})]
-    sections = {"Returns": RETURNS, "Raises": RAISES, **sections, "Args": "\n".join(arguments)}
+    raises = RAISES + (RAISES_WITH_ENCODER if encoder else "")
+    sections = {"Returns": RETURNS, "Raises": raises, **sections, "Args": "\n".join(arguments)}
     texts = [f"{name}:\n{sections[name]}" for name in ("Args", "Returns", "Raises")]
     return "\n\n".join([head, *texts, *([f"Example:{example}"] if example else [])]) + "\n"
 

@@ -48,9 +48,10 @@ def unet(
     An image of 256 x 256 pixels: encoder and decoder 256, 128, 64, 32, the bottleneck 16.
 
     With an `encoder`, a classifier takes the place of the contracting path. The last of its maps
-    with each stride is a skip; it is not padded for the next convolution, and a stride that the
-    classifier does not have, as ConvNeXt has no 2, has no skip. The preprocessing of the classifier
-    is a part of the model: images stay in [0, 1].
+    with each stride is a skip; it is not padded for the next convolution. In ResNetV2 it lies
+    inside the next residual block, whose first convolutions keep the stride. A stride that the
+    classifier does not have has no skip: ConvNeXt has no map of stride 2, Xception none of 2 and 4.
+    The preprocessing of the classifier is a part of the model: images stay in [0, 1].
 
     ```
     image                                                               decoder1   32 ─▶ scores
@@ -83,15 +84,31 @@ def unet(
         dropout: Share of values dropped after the fourth stage and after the bottleneck.
         encoder: `None`, the name of a function in `keras.applications`, such as `"vgg16"`,
             `"resnet50"` or `"mobilenetv3small"`, or a `keras.Model` from there or of that kind,
-            with its weights. Of your own model, a layer `Rescaling` in front says that it takes
-            images from 0 to 255; without it they stay in [0, 1].
-        encoder_weights: `None`, `"imagenet"`, a path or a `keras.Model`, for an `encoder` that is a
-            name.
-        encoder_trainable: Whether the `encoder` learns; see `kerasseg.models.unfreeze`.
+            with its weights. All networks there work but `InceptionV3` and `InceptionResNetV2`,
+            whose maps do not lie on each other; `NASNet` works as a model of a fixed size alone.
+            Networks from there are recognized by the names of their layers. If your own model
+            takes images from 0 to 255, it must begin with its preprocessing, such as a layer
+            `Rescaling(1 / 255)`; otherwise it gets them in [0, 1], and a log line says so.
+        encoder_weights: `None`, `"imagenet"`, the path of a `.keras` or `.h5` file, or a
+            `keras.Model`, for an `encoder` that is a name. `EfficientNetB0` to `B7` take no `.h5`.
+        encoder_trainable: Whether the `encoder` learns; see `kerasseg.models.unfreeze`. Layers of
+            your own `encoder` that you have frozen stay frozen in any case.
         activation: Of the output; `None` gives logits. With `"softmax"` the matching loss is
             `kerasseg.losses.CrossEntropy(from_logits=False)`. So it is with `num_classes=1` and
             `"sigmoid"`, for label maps of 0 and 1; the metric is then
             `kerasseg.metrics.MeanIoU(2, from_logits=False)`.
+
+    Returns:
+        A `keras.Model` from images in [0, 1], `(batch, height, width, channels)`, to float32
+        logits `(batch, height, width, num_classes)`, or their `activation`; with
+        `padding="valid"` they have 184 rows and columns fewer than the image, and with
+        `channels_first` the channels are axis 1 of both.
+
+    Raises:
+        ValueError: an `input_shape`, a `num_classes`, a `padding` or another argument of which no
+            model can be made; an `encoder` that is neither, or with maps of fewer than two strides;
+            `encoder_weights` of another network.
+        ConnectionError: `encoder_weights="imagenet"` where the download fails.
     """
     check_arguments(image, padding, encoder, encoder_weights, encoder_trainable)
     arguments = {"batch_norm": batch_norm, "use_bias": not batch_norm, "padding": padding}

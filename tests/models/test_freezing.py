@@ -94,3 +94,15 @@ def test_a_model_without_an_encoder_is_refused():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)], name="small")
     with pytest.raises(ValueError, match="must have an encoder.* Received: model=small"):
         models.unfreeze(model)
+
+
+def test_layers_that_the_classifier_froze_learn_after_unfreezing():
+    x = image = keras.Input((None, None, 3))
+    for i in range(2):
+        x = keras.layers.Conv2D(4, 3, 2, padding="same", name=f"stage{i}")(x)
+    theirs = keras.Model(image, x)
+    theirs.get_layer("stage0").trainable = False
+    model = models.unet((32, 32, 3), 2, encoder=theirs, width=0.05)
+    assert len(model.get_layer("encoder").trainable_weights) == 2
+    models.unfreeze(model)
+    assert len(model.get_layer("encoder").trainable_weights) == 4

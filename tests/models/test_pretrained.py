@@ -178,7 +178,13 @@ def test_imagenet_downloads_no_more_than_is_wanted(names, with_top, monkeypatch)
     assert asked == [("imagenet", with_top)]
 
 
-@pytest.mark.parametrize("weights", ["imagnet", "no/such/file.h5", 7])
+def test_a_file_that_is_missing_is_named():
+    message = "file that exists. No such file: encoder_weights='no/such/file.h5'"
+    with pytest.raises(ValueError, match=message):
+        load_encoder(segmenter(), "no/such/file.h5", "VGG16", NAMES)
+
+
+@pytest.mark.parametrize("weights", ["imagnet", "no/such/file.txt", 7])
 def test_what_is_no_weights_is_named(weights):
     with pytest.raises(
         ValueError, match=f"or a keras.Model. Received: encoder_weights={weights!r}"

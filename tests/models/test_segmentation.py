@@ -96,6 +96,21 @@ def test_the_docstring_describes_every_argument_once_and_in_order(name):
     assert lines.count("Raises:") == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "applications"),
+    [
+        ("segnet", "`VGG16`"),
+        ("deeplab_v2", "`VGG16` or `ResNet101`"),
+        ("pspnet", "`ResNet50` or `ResNet101`"),
+    ],
+)
+def test_the_docstring_says_whose_weights_fit_and_what_a_download_raises(name, applications):
+    text = inspect.getdoc(getattr(models, name))
+    assert f"weights of {applications} in\n" in text
+    assert "    ConnectionError: " in text.split("Raises:")[1]
+    assert "ConnectionError" not in inspect.getdoc(models.segnet_basic)
+
+
 def test_the_docstring_ends_with_the_example():
     assert mean.__doc__.endswith("Example: of nothing.\n\n>>> 1 + 1\n2\n")
 
