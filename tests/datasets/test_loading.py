@@ -126,7 +126,7 @@ def test_every_source_names_its_arguments():
     for name in datasets.SOURCES:
         parameters = inspect.signature(loading.source_function(name)).parameters.values()
         assert all(p.kind is not p.VAR_KEYWORD and p.default is not p.empty for p in parameters)
-        known = {"data_dir", "download", "colours", "skip_damaged"}
+        known = {"data_dir", "download", "colours", "skip_damaged", "keep"}
         assert {p.name for p in parameters} <= known
 
 

@@ -74,7 +74,9 @@ MODELS = {
     "AtrousSpatialPyramidPooling": one(
         lambda: layers.AtrousSpatialPyramidPooling(4, (1, 2), image_pooling=False, dropout=0.3)
     ),
-    "NamedClasses": one(lambda: layers.NamedClasses(["a", "b", "c"], np.eye(3), None, (5, 4))),
+    "NamedClasses": one(
+        lambda: layers.NamedClasses(["a", "b", "c"], np.eye(3, dtype=int), None, (5, 4))
+    ),
     "Sampling": no_variance,
     "Bilinear": one(bilinear_transpose),
 }

@@ -5,7 +5,7 @@ import pytest
 from kerasseg.anatomy.receptive_fields import receptive_field
 from kerasseg.models import deconvnet
 from tests.models.zoo import (
-    SegmentationModelTests,
+    SlowlyCompiledModelTests,
     assert_gradients_reach_the_receptive_field,
     outputs,
     picture,
@@ -14,7 +14,7 @@ from tests.models.zoo import (
 )
 
 
-class TestDeconvNet(SegmentationModelTests):
+class TestDeconvNet(SlowlyCompiledModelTests):
     build = staticmethod(deconvnet)
     stride = 32
     strides_to_see = 36

@@ -7,7 +7,7 @@ from kerasseg.models import deeplab_v2
 from tests.models.test_resnets import encoder_biases
 from tests.models.zoo import (
     DeepSegmentationModelTests,
-    SegmentationModelTests,
+    SlowlyCompiledModelTests,
     assert_gradients_reach_the_receptive_field,
     outputs,
     picture,
@@ -18,7 +18,7 @@ from tests.models.zoo import (
 RATES = (6, 12, 18, 24)
 
 
-class TestDeepLabV2(SegmentationModelTests):
+class TestDeepLabV2(SlowlyCompiledModelTests):
     build = staticmethod(deeplab_v2)
     stride = 8
     remainder = 1

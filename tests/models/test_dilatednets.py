@@ -6,7 +6,7 @@ from kerasseg.anatomy.receptive_fields import receptive_field
 from kerasseg.models import dilatednet
 from kerasseg.models.dilatednets import IdentityConvolution, context_module
 from tests.models.zoo import (
-    SegmentationModelTests,
+    SlowlyCompiledModelTests,
     assert_gradients_reach_the_receptive_field,
     outputs,
     picture,
@@ -14,7 +14,7 @@ from tests.models.zoo import (
 )
 
 
-class TestDilatedNet(SegmentationModelTests):
+class TestDilatedNet(SlowlyCompiledModelTests):
     stride = 8
     strides_to_see = 140  # 1120 pixels; the context sees 908
     learning_rate = 0.0001

@@ -9,6 +9,7 @@ from kerasseg.layers import BilinearUpsampling2D
 from kerasseg.models import fcn8s, fcn16s, fcn32s
 from tests.models.zoo import (
     SegmentationModelTests,
+    SlowlyCompiledModelTests,
     assert_gradients_reach_the_receptive_field,
     outputs,
     picture,
@@ -47,7 +48,7 @@ class TestFCN8s(SegmentationModelTests):
     learning_rate = 0.001
 
 
-class TestFCN8sWithThePapersPadding(SegmentationModelTests):
+class TestFCN8sWithThePapersPadding(SlowlyCompiledModelTests):
     build = with_skips(functools.partial(fcn8s, padding="paper"))
     stride = 32
     learning_rate = 0.001

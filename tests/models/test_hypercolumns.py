@@ -5,7 +5,7 @@ from kerasseg.anatomy.receptive_fields import receptive_field
 from kerasseg.layers import BilinearUpsampling2D
 from kerasseg.models import hypercolumn
 from tests.models.zoo import (
-    SegmentationModelTests,
+    SlowlyCompiledModelTests,
     assert_gradients_reach_the_receptive_field,
     picture,
     trainable,
@@ -15,7 +15,7 @@ from tests.models.zoo import (
 TAPS = (("encoder3", 8), ("encoder4", 16), ("fc7", 32))
 
 
-class TestHypercolumn(SegmentationModelTests):
+class TestHypercolumn(SlowlyCompiledModelTests):
     stride = 32
     learning_rate = 0.001
 

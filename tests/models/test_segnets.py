@@ -7,6 +7,7 @@ from kerasseg.layers import MaxPoolingWithArgmax2D, MaxUnpooling2D
 from kerasseg.models import segnet, segnet_basic
 from tests.models.zoo import (
     SegmentationModelTests,
+    SlowlyCompiledModelTests,
     assert_gradients_reach_the_receptive_field,
     picture,
     trainable,
@@ -14,7 +15,7 @@ from tests.models.zoo import (
 )
 
 
-class TestSegNet(SegmentationModelTests):
+class TestSegNet(SlowlyCompiledModelTests):
     build = staticmethod(segnet)
     stride = 32
     test_other_sizes_are_mirrored_evenly_and_cropped_back = None  # its poolings take any size

@@ -278,6 +278,16 @@ class SegmentationModelTests:
             assert first.filters == number
 
 
+class SlowlyCompiledModelTests(SegmentationModelTests):
+    """The same for networks that XLA takes long to compile: there they learn in a slow test."""
+
+    has_own_kernels = True
+
+    @pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+    def test_it_learns_in_fit(self, jit_compile):
+        super().test_it_learns_in_fit(jit_compile)
+
+
 class DeepSegmentationModelTests(SegmentationModelTests):
     """The same for networks of many layers, which take long to compile."""
 
