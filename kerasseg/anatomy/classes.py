@@ -2,7 +2,7 @@
 
 import keras
 
-from kerasseg.anatomy.graphs import graph_of
+from kerasseg.anatomy.graphs import called, graph_of
 from kerasseg.anatomy.outputs import classes_of, output_of
 from kerasseg.layers import NamedClasses
 
@@ -16,7 +16,8 @@ def with_classes(
 
     It shares layers and weights with `model` and gives the same output; it ends in a
     `NamedClasses` layer that `model.save` keeps in the file. What such a layer said before is
-    replaced. The new model is not compiled.
+    replaced. The new model is not compiled. A subclassed model is called inside the new one, and
+    its class is needed to load the file.
 
     Args:
         model: A `keras.Model` of one output, with a channel a class.
@@ -66,6 +67,8 @@ def with_classes(
     layer = NamedClasses(
         class_names, colours, ignore_class, image_size, multi_label, name="classes"
     )
+    image, (logits,) = called(model)
     last = graph.layers[-1]
-    logits = last.input if isinstance(last, NamedClasses) else graph.outputs[0]
-    return keras.Model(graph.input, layer(logits), name=model.name)
+    if isinstance(last, NamedClasses) and logits is graph.outputs[0]:
+        logits = last.input
+    return keras.Model(image, layer(logits), name=model.name)

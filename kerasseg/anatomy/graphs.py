@@ -38,7 +38,7 @@ POINTWISE = (
 )
 
 
-# Of subclassed models and layers: the graph that `traced` found, or `None`.
+# Of subclassed models and layers: what `attributes_of` said of them, and the graph of `traced`.
 TRACED = weakref.WeakKeyDictionary()
 
 
@@ -113,9 +113,35 @@ def find_graph(model):
     graph = keras_internals.functional_graph(model)
     if graph is not None or not is_of_a_user(model) or not model.built:
         return graph
-    if model not in TRACED:
-        TRACED[model] = traced(model)
-    return TRACED[model]
+    attributes = attributes_of(model)
+    known, graph = TRACED.get(model, (None, None))
+    if graph is None or known != attributes:  # a trace that failed may succeed later
+        graph = traced(model)
+        TRACED[model] = attributes, graph
+    return graph
+
+
+def attributes_of(model):
+    """What `call` may depend on: the public attributes of a model and of all layers inside it."""
+    simple = (bool, int, float, str)
+    return [
+        (name, value if isinstance(value, simple) else id(value))
+        for part in (model, *keras_internals.all_layers(model))
+        for name, value in vars(part).items()
+        if not name.startswith("_")
+    ]
+
+
+def called(model):
+    """`(input, outputs)` of a model with a graph, to build a functional model around it.
+
+    A subclassed model is called as it is: in training its `call` may do what its graph, which is
+    for reading, does not say.
+    """
+    graph = graph_of(model)
+    if keras_internals.functional_graph(model) is not None:
+        return graph.input, graph.outputs
+    return graph.input, keras.tree.flatten(model(graph.input))
 
 
 def is_of_a_user(operation):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from kerasseg.anatomy.graphs import graph_of, has_graph
+from kerasseg.anatomy.graphs import called, graph_of, has_graph
 from kerasseg.anatomy.outputs import (
     classes_of,
     main_output,
@@ -198,10 +198,8 @@ def check_format(format):
 def main_part(model, meaning):
     """A functional model of the main output alone, sharing layers and weights with `model`."""
     if has_graph(model):
-        graph = graph_of(model)
-        if len(graph.outputs) == 1:
-            return graph
-        return keras.Model(graph.inputs, graph.outputs[meaning.index], name=model.name)
+        image, outputs = called(model)
+        return keras.Model(image, outputs[meaning.index], name=model.name)
     channels = model.get_build_config()["input_shape"][meaning.axis]
     image = keras.Input((None, None, channels) if meaning.axis == -1 else (channels, None, None))
     return keras.Model(image, main_output(model(image), meaning), name=model.name)

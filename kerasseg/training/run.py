@@ -98,8 +98,9 @@ class Run(keras.callbacks.Callback):
     """
 
     # Under JAX and PyTorch, Keras then calls `on_train_batch_end` beside the training, which need
-    # not wait for the loss of each step, and raises its errors at a later step, or before
-    # `on_epoch_end`. Under TensorFlow, Keras waits for every step whatever the callbacks are.
+    # not wait for the loss of each step, and raises its errors some steps later, at the latest
+    # after the validation, before the epoch is saved. Under TensorFlow, Keras waits for every step
+    # whatever the callbacks are.
     async_safe = True
 
     def __init__(
@@ -171,17 +172,33 @@ class Run(keras.callbacks.Callback):
         """The compiled model of the last finished epoch, or the "best"; `None` before the first."""
         if not self.epoch:
             return None
-        path = self._checkpoint(self.epoch if which == "last" else self.state["best"]["epoch"])
-        try:
-            found = checksum(path)
-            if self.state["models"].get(path.name, found) != found:
-                raise ValueError("another program has written over it, or over its other name")
+        with self._loading(which) as path:
             return keras.saving.load_model(path)
+
+    @contextlib.contextmanager
+    def _loading(self, which):
+        """The path of the "last" or "best" model, and one error if anything is wrong with it."""
+        last, best = map(self._checkpoint, (self.epoch, self.state["best"]["epoch"]))
+        path = last if which == "last" else best
+        try:
+            self._check_model(path)
+            yield path
         except Exception as error:  # a damaged zip or HDF5 file fails in many ways
+            other = ""
+            if path != last:
+                with contextlib.suppress(Exception):
+                    self._check_model(last)
+                    other = f" {self.folder / 'last.keras'}, of epoch {self.epoch}, still loads."
             raise ValueError(
                 f"{path}, which {self.folder / 'run.json'} names, cannot be loaded: "
                 f"{one_line(error)}. Put it back, or start again in another folder or with --force."
+                f"{other}"
             ) from error
+
+    def _check_model(self, path):
+        found = checksum(path)
+        if self.state["models"].get(path.name, found) != found:
+            raise ValueError("another program has written over it, or over its other name")
 
     def finish(self):
         """Notes that nothing is left to do, neither epochs nor what is made of them."""
@@ -204,6 +221,9 @@ class Run(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         check_strategy(self.model)
+        if self.epoch:
+            with self._loading("best"):  # not only after the last epoch, when it is needed
+                pass
         if not self.writes:
             return
         with self._writing():

@@ -81,7 +81,9 @@ def link_or_copy(path, other):
     try:
         os.link(path, other)
     except (OSError, NotImplementedError):
-        shutil.copy2(path, other)
+        # A network drive may have made the link and lost the answer.
+        if not (other.exists() and os.path.samefile(path, other)):
+            shutil.copy2(path, other)
 
 
 def checksum(path):
@@ -96,8 +98,8 @@ def checksum(path):
 
 
 def same_file(path, other):
-    """Whether one is the other, or an untouched copy of it, by size and modification time."""
-    if not path.exists():
+    """Whether a `.keras` file is the other, or a copy of what it holds."""
+    try:
+        return os.path.samefile(path, other) or checksum(path) == checksum(other)
+    except (OSError, zipfile.BadZipFile):  # there is none, or half of one
         return False
-    status, expected = path.stat(), other.stat()
-    return (status.st_size, status.st_mtime_ns) == (expected.st_size, expected.st_mtime_ns)

@@ -153,12 +153,26 @@ def test_classes_of_finds_the_layer_in_nested_models_the_outermost_first():
 
 
 class Subclassed(keras.Model):
-    def __init__(self):
-        super().__init__()
+    def __init__(self, **options):
+        super().__init__(**options)
         self.inner = small_unet(activation="softmax")
 
     def call(self, images):
         return self.inner(images)
+
+
+class Training(Subclassed):
+    def call(self, images, training=False):
+        return self.inner(images, training=False) * (2.0 if training else 1.0)
+
+
+def test_a_subclassed_model_with_names_still_trains_as_it_did(rng):
+    model, images = Training(), rng.random((1, 8, 11, 3)).astype("float32")
+    inferred, trained = numpy(model(images)), numpy(model(images, training=True))
+    named = with_classes(model, NAMES)
+    np.testing.assert_allclose(numpy(named(images)), inferred, atol=1e-6)
+    np.testing.assert_allclose(numpy(named(images, training=True)), trained, atol=1e-6)
+    assert trained.max() > inferred.max()
 
 
 def test_a_subclassed_model_is_given_names(tmp_path, rng):
@@ -168,6 +182,6 @@ def test_a_subclassed_model_is_given_names(tmp_path, rng):
     images = rng.random((1, 8, 11, 3)).astype("float32")
     expected = numpy(model(images))
     with_classes(model, NAMES).save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", {"Subclassed": Subclassed})
     assert classes_of(loaded).class_names == NAMES
     np.testing.assert_allclose(numpy(loaded(images)), expected, atol=1e-6)

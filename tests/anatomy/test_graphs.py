@@ -92,6 +92,26 @@ def test_a_subclassed_model_that_is_made_of_layers_has_a_graph():
     assert [call.operation for call in calls] == model.parts
 
 
+class Switched(keras.Model):
+    softmax = relu = None
+
+    def call(self, inputs):
+        return keras.ops.softmax(inputs) if self.softmax else self.relu(inputs)
+
+
+def test_a_graph_is_read_again_after_an_attribute_has_changed():
+    model = Switched()
+    model.softmax, model.relu = True, keras.ops.relu
+    model(np.zeros((1, 4, 5, 3), "float32"))
+    found = []
+    for softmax, relu in ((True, keras.ops.relu), (False, None), (False, keras.ops.relu)):
+        model.softmax, model.relu = softmax, relu
+        graph = graphs.find_graph(model)
+        found.append(graph and names(graphs.unfold(graph, graph.inputs)[0])[0].partition("_")[0])
+    assert found == ["softmax", None, "relu"]
+    assert graphs.find_graph(model) is graph
+
+
 class Counting(keras.Model):
     def build(self, shape):
         self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)

@@ -8,7 +8,8 @@ import pytest
 
 import kerasseg_command.export
 from kerasseg import export, models
-from kerasseg.inference.export import FORMATS, check_format, export_model
+from kerasseg.anatomy import output_of
+from kerasseg.inference.export import FORMATS, check_format, export_model, main_part
 from kerasseg.models import unet, with_classes
 
 BACKEND = keras.backend.backend()
@@ -191,6 +192,21 @@ def test_a_subclassed_model_exports_once_it_is_built(tmp_path):
     with pytest.raises(ValueError, match="must be built.*Call it once on a batch of images"):
         exported(model, "onnx", tmp_path)
     model(np.zeros((1, 5, 5, 3)))
+    assert exported(model, "onnx", tmp_path).difference < 1e-5
+
+
+class TwoHeads(Subclassed):
+    def call(self, images):
+        features = self.convolution(images)
+        return {"scores": keras.ops.softmax(features), "codes": features}
+
+
+def test_a_subclassed_model_exports_the_output_that_counts(tmp_path):
+    model, images = TwoHeads(), np.ones((1, 5, 5, 3), "float32")
+    expected = numpy(model(images)["scores"])
+    part = main_part(model, output_of(model))
+    assert part.layers[-1] is model
+    np.testing.assert_allclose(numpy(part(images)), expected, atol=1e-6)
     assert exported(model, "onnx", tmp_path).difference < 1e-5
 
 

@@ -181,7 +181,7 @@ def test_a_process_killed_twice_ends_as_if_it_had_not_been(tmp_path, pictures, u
 
 
 def started(folder, pictures, scores=(), **options):
-    """A run whose epochs had these validation scores, with a model that was never trained."""
+    """A run whose epochs had these validation scores, each with other weights."""
     data = load(pictures)
     run = training.Run(folder, data, **{"epochs": 9, **options})
     run.set_model(run.load() or net(data))
@@ -189,8 +189,13 @@ def started(folder, pictures, scores=(), **options):
     for score in scores:
         logs = {"loss": 1.0, "mean_iou": 0.1, "val_loss": 1.0, "val_mean_iou": score}
         run.on_epoch_begin(run.epoch)
+        change_weights(run.model)
         run.on_epoch_end(run.epoch, logs)
     return run
+
+
+def change_weights(model):
+    model.set_weights([weights + 1 for weights in model.get_weights()])
 
 
 def test_the_best_model_is_not_overwritten_by_a_worse_one_after_a_restart(tmp_path, pictures):
@@ -250,6 +255,7 @@ def count_written(tmp_path, pictures, scores):
     run, before, counts = started(tmp_path, pictures), set(), []
     for score in scores:
         run.on_epoch_begin(run.epoch)
+        change_weights(run.model)
         run.on_epoch_end(run.epoch, {"loss": 1.0, "val_mean_iou": score})
         counts.append(len(models_in(tmp_path) - before))
         before |= models_in(tmp_path)
@@ -278,8 +284,12 @@ def test_a_model_that_another_program_wrote_over_is_one_clear_error(tmp_path, pi
     run = started(tmp_path, pictures, [0.5, 0.4])
     net(run.data).save(tmp_path / "best.keras")
     assert run.load() is not None
-    with pytest.raises(ValueError, match=r"epoch_0001.keras, which .* loaded: another program has"):
+    message = r"epoch_0001.keras, which .* loaded: another program has.*last.keras, of epoch 2, sti"
+    with pytest.raises(ValueError, match=message):
         run.load("best")
+    with pytest.raises(ValueError, match=message):
+        started(tmp_path, pictures)
+    assert keras.saving.load_model(tmp_path / "last.keras") is not None
     net(run.data).save(tmp_path / "last.keras")
     with pytest.raises(ValueError, match=r"epoch_0002.keras, which .* loaded: another program has"):
         started(tmp_path, pictures)

@@ -80,29 +80,43 @@ def test_a_folder_belongs_to_one_process_until_that_is_killed(tmp_path):
     assert run_folder.lock_folder(tmp_path) is lock
 
 
-def test_a_copy_is_untouched_if_size_and_time_are_those_of_the_other(tmp_path):
-    first, copy = tmp_path / "a", tmp_path / "b"
-    first.write_text("weights")
+def archive(path, **parts):
+    with zipfile.ZipFile(path, "w") as file:
+        for part, text in parts.items():
+            file.writestr(part, text)
+    return path
+
+
+def test_a_copy_is_told_by_what_it_holds_though_size_and_time_agree(tmp_path):
+    first, copy = archive(tmp_path / "a", weights="1 2 3"), tmp_path / "b"
     assert not run_folder.same_file(copy, first)
-    shutil.copy2(first, copy)
+    copy.write_bytes(b"PK half a file")
+    assert not run_folder.same_file(copy, first)
+    shutil.copyfile(first, copy)
     assert run_folder.same_file(copy, first)
-    os.utime(copy, ns=(0, first.stat().st_mtime_ns + 1))
+    archive(first, weights="1 2 4")
+    time = first.stat().st_mtime_ns
+    os.utime(copy, ns=(time, time))
+    assert copy.stat().st_size == first.stat().st_size
     assert not run_folder.same_file(copy, first)
-    copy.write_text("weights and more")
-    os.utime(copy, ns=(0, first.stat().st_mtime_ns))
-    assert not run_folder.same_file(copy, first)
+
+
+def test_a_link_that_was_made_but_reported_as_an_error_counts(tmp_path, monkeypatch):
+    first, second, link = archive(tmp_path / "a", weights="1"), tmp_path / "b", os.link
+
+    def lose_the_answer(path, other):
+        link(path, other)
+        raise FileExistsError(other)
+
+    monkeypatch.setattr(os, "link", lose_the_answer)
+    run_folder.link_or_copy(first, second)
+    assert os.path.samefile(first, second)
 
 
 def test_a_checksum_is_that_of_what_the_parts_of_a_model_hold(tmp_path):
-    def archive(name, **parts):
-        with zipfile.ZipFile(tmp_path / name, "w") as file:
-            for part, text in parts.items():
-                file.writestr(part, text)
-        return tmp_path / name
-
-    first = run_folder.checksum(archive("a", config="{}", weights="1 2 3"))
-    assert run_folder.checksum(archive("b", weights="1 2 3", config="{}")) == first
-    assert run_folder.checksum(archive("c", config="{}", weights="1 2 4")) != first
+    first = run_folder.checksum(archive(tmp_path / "a", config="{}", weights="1 2 3"))
+    assert run_folder.checksum(archive(tmp_path / "b", weights="1 2 3", config="{}")) == first
+    assert run_folder.checksum(archive(tmp_path / "c", config="{}", weights="1 2 4")) != first
     (tmp_path / "a").write_bytes(b"PK half a file")
     with pytest.raises(zipfile.BadZipFile):
         run_folder.checksum(tmp_path / "a")
