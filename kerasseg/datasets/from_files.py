@@ -196,7 +196,10 @@ def records(pairs, examined, first=0):
 
 
 def in_memory(examined, masks):
-    """`(images, maps)`: what was kept of all pairs, uint8 (pairs, height, width, 3 or masks)."""
+    """`(images, maps)`: what was kept of all pairs, uint8 (pairs, height, width, 3 or masks).
+
+    At the end of the copy everything is in memory once: each pair leaves as it is copied.
+    """
     image, *values = examined[0].kept
     images = np.empty((len(examined), *image.shape), "uint8")
     maps = np.empty((*images.shape[:3], len(values)), "uint8")
@@ -204,9 +207,8 @@ def in_memory(examined, masks):
         images[i], *values = each.kept
         for j, mask in enumerate(values):
             maps[i, ..., j] = masks.to_ids(mask.astype("uint8"))
-        each.kept = None  # what was copied need not be in memory twice
-    with tf.device("CPU"):
-        return tf.constant(images), tf.constant(maps)
+        each.kept = None
+    return images, maps
 
 
 def read_pair(record, masks, colours=None, size=(None, None), labels=None):
@@ -260,9 +262,17 @@ def read_pair(record, masks, colours=None, size=(None, None), labels=None):
 
 
 def read_kept(record, images, maps, multi_label):
-    """What `read_pair` reads, resized, from the tensors of `in_memory`."""
-    label = maps[record["place"]]
-    return {"image": images[record["place"]], "label": label if multi_label else label[..., 0]}
+    """What `read_pair` reads, resized, from the arrays of `in_memory`, without a copy of them."""
+
+    def read(place):
+        return images[place], maps[place] if multi_label else maps[place, ..., 0]
+
+    image, label = tf.numpy_function(read, [record["place"]], (tf.uint8, tf.uint8))
+    image = tf.ensure_shape(image, images.shape[1:])
+    return {
+        "image": image,
+        "label": tf.ensure_shape(label, maps.shape[1 : 4 if multi_label else 3]),
+    }
 
 
 def file_sizes(paths):

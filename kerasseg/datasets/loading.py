@@ -101,16 +101,16 @@ def load(
 
     given = {"data_dir": data_dir, "colours": colours}
     given = {key: value for key, value in given.items() if value is not None}
-    if skip_damaged:
-        given["skip_damaged"] = skip_damaged
-    if keep and image_size is None:
-        raise ValueError("`keep` needs `image_size`. Received: keep=True, image_size=None")
-    if keep:
-        given["keep"] = tuple(map(int, image_size))
+    given |= {"skip_damaged": True} if skip_damaged else {}
+    given |= {"keep": True} if keep else {}
     taken = inspect.signature(make_source).parameters
     for key, value in given.items():
         if key not in taken:
             raise ValueError(f"{name} takes no `{key}`: leave it out. Received: {key}={value!r}")
+    if keep and image_size is None:
+        raise ValueError("`keep` needs `image_size`. Received: keep=True, image_size=None")
+    if keep:
+        given["keep"] = tuple(map(int, image_size))  # the size at which to keep
     if "download" in taken:  # the others never download
         given["download"] = download
     source = dataclasses.replace(make_source(**given), name=name)
