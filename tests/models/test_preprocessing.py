@@ -60,7 +60,9 @@ def given_to(classifier, images, data_format="channels_last"):
     ],
 )
 def test_a_network_is_recognized_whatever_its_name(name, arguments, expected):
-    theirs = without_weights(lambda: getattr(K, name)(**arguments))
+    if name == "NASNetMobile" and keras.backend.backend() == "torch":
+        pytest.skip("Keras has no NASNet under torch")
+    theirs = getattr(K, name)(**arguments)
     theirs = keras.Model(theirs.input, theirs.output, name="backbone")
     images = picture(5, 7)
     np.testing.assert_allclose(given_to(theirs, images), expected(255 * images), atol=1e-4)
