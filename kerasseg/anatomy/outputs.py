@@ -1,5 +1,6 @@
 """What the output of a model means: logits, softmax or sigmoid, of which classes, on which axis."""
 
+from numbers import Real
 from typing import NamedTuple
 
 import keras
@@ -45,7 +46,6 @@ PASSING = (
     layers.Identity,
     layers.MaxPooling2D,
     layers.Permute,
-    layers.ReLU,
     layers.Reshape,
     layers.Resizing,
     layers.SpatialDropout2D,
@@ -105,11 +105,13 @@ class Ending(NamedTuple):
         activation: "softmax", "sigmoid", or `None` for anything else.
         share: The factor of these numbers: 0.5 for half a softmax, which another half completes.
         origin: What tells the tensor of the activation from others; `None` for a mixture.
+        classes: How many classes a softmax went over; `None` if that is not known.
     """
 
     activation: str | None = None
     share: float = 1.0
     origin: object = None
+    classes: int | None = None
 
 
 class Output(NamedTuple):
@@ -336,12 +338,21 @@ def class_axis(tensor, source):
 
 def activation_of(tensor, source, axis):
     """The activation that a tensor went through last, where `axis`, from 0, is the classes'."""
-    ending = ending_of(tensor, source, axis)
+    ending, channels = ending_of(tensor, source, axis, {}), tensor.shape[axis]
+    if ending.classes not in (None, channels) and channels != 1:
+        return None  # some classes of a softmax, which do not add up to 1
     return ending.activation if abs(ending.share - 1) < 1e-6 else None
 
 
-def ending_of(tensor, source, axis):
-    """The `Ending` of a tensor, where `axis`, from 0, is the classes'."""
+def ending_of(tensor, source, axis, known):
+    """The `Ending` of a tensor, where `axis`, from 0, is the classes'; `known` are those read."""
+    place = id(tensor), axis
+    if place not in known:  # a tensor may be used many times
+        known[place] = read_ending(tensor, source, axis, known)
+    return known[place]
+
+
+def read_ending(tensor, source, axis, known):
     call = source.get(id(tensor))
     if call is None:
         return Ending()
@@ -352,14 +363,15 @@ def ending_of(tensor, source, axis):
     if activation is None and isinstance(operation, WITH_ACTIVATION):
         activation = inside(operation.activation, tensor.shape, axis)
     if activation is not None:
-        return Ending(activation, origin=id(tensor))
+        classes = tensor.shape[axis] if activation == "softmax" else None
+        return Ending(activation, origin=id(tensor), classes=classes)
     shapes = [x.shape for x in call.inputs]
     before = axis_before(operation, shapes[0], tensor.shape, axis) if shapes else None
     if before is None:
         return Ending()
     if type(operation).__name__ in MERGING:
-        return merged(call, [ending_of(x, source, before) for x in call.inputs], axis)
-    return ending_of(call.inputs[0], source, before) if passes(operation) else Ending()
+        return merged(call, [ending_of(x, source, before, known) for x in call.inputs], axis)
+    return ending_of(call.inputs[0], source, before, known) if passes(operation) else Ending()
 
 
 def inside(function, shape, axis):
@@ -383,19 +395,27 @@ def merged(call, parts, axis):
     (activation,), shares = found, [part.share for part in parts]
     if len(parts) == 1:
         return with_number(kind, parts[0], call.args)
+    if kind in ("Multiply", "Maximum", "Minimum") and (
+        activation == "softmax" or set(shares) != {1}
+    ):
+        return Ending()  # of softmaxes, it would not add up to 1; of shares, it is another share
     if kind == "Concatenate" and call.operation.axis % len(call.outputs[0].shape) == axis:
         activation = side_by_side(call, parts, axis)
+    known = {part.classes for part in parts if activation == "softmax"} - {None}
+    if len(known) > 1:
+        return Ending()
+    classes = next(iter(known), None)
     if kind == "Add":
-        return Ending(activation, sum(shares))
+        return Ending(activation, sum(shares), classes=classes)
     alike = len(set(shares)) == 1 and kind not in ("Divide", "TrueDivide", "Subtract")
     if kind == "Average" or alike:
-        return Ending(activation, sum(shares) / len(shares))
+        return Ending(activation, sum(shares) / len(shares), classes=classes)
     return Ending()
 
 
 def with_number(kind, part, args):
     """The `Ending` of what an operation makes of a tensor and a number."""
-    numbers = [x for x in args if isinstance(x, (int, float))]
+    numbers = [x for x in args if isinstance(x, Real)]
     if len(args) != 2 or len(numbers) != 1:
         return Ending()
     number, first = numbers[0], args[0] is numbers[0]
@@ -463,6 +483,9 @@ def passes(operation):
     """Whether probabilities come out of an operation as probabilities."""
     if isinstance(operation, layers.Activation):
         return operation.activation in (keras.activations.linear, keras.activations.relu)
+    if isinstance(operation, layers.ReLU):
+        limits = operation.max_value, operation.negative_slope, operation.threshold
+        return limits == (None, 0, 0)
     return isinstance(operation, PASSING) or type(operation).__name__ in PASSING_OPERATIONS
 
 

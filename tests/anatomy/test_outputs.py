@@ -76,6 +76,7 @@ ENDINGS = {  # each of 4 classes, after a softmax
     "averaged": lambda x: layers.Average()([head()(x), layers.Dropout(0.5)(head()(x))]),
     "averaged with the flipped image": mean_with_flipped,
     "averaged with weights": lambda x: 0.25 * head()(x) + head()(x) * 0.75,
+    "averaged with a number of NumPy": lambda x: (head()(x) + head()(x)) * np.float32(0.5),
     "averaged as a stack": lambda x: ops.mean(ops.stack([head()(x), head()(x)], 1), axis=1),
     "with an axis more and one less": lambda x: ops.squeeze(ops.expand_dims(head()(x), 1), 1),
     "transposed and back": lambda x: ops.moveaxis(
@@ -103,6 +104,13 @@ LOGITS = {
     "a function as activation": lambda x: head(activation=lambda z: 3 * z)(x),
     "a sum of two softmaxes": lambda x: layers.Add()([head()(x), head()(x)]),
     "a difference of two softmaxes": lambda x: head()(x) - head()(x),
+    "a product of two softmaxes": lambda x: head()(x) * head()(x),
+    "the larger of two softmaxes": lambda x: layers.Maximum()([head()(x), head()(x)]),
+    "the smaller of two softmaxes": lambda x: ops.minimum(head()(x), head()(x)),
+    "some classes of a softmax": lambda x: head(5)(x)[..., 1:],
+    "some classes of two softmaxes": lambda x: (head(5)(x) + head(5)(x))[..., 1:] / 2,
+    "a softmax behind a threshold": lambda x: layers.ReLU(threshold=0.5)(head()(x)),
+    "a softmax cut off": lambda x: layers.ReLU(max_value=0.5)(head()(x)),
     "a share of a softmax": lambda x: 4 * head()(x) / 2,
     "a softmax and logits, averaged": lambda x: layers.Average()(
         [head()(x), head(activation=None)(x)]
@@ -117,6 +125,21 @@ LOGITS = {
 @pytest.mark.parametrize("make", LOGITS.values(), ids=LOGITS.keys())
 def test_anything_else_counts_as_logits(make):
     assert output_of(functional(make)) == Output(None, "classes", 4, -1, 0)
+
+
+def test_a_graph_that_uses_each_tensor_twice_is_read_in_no_time():
+    def make(x):
+        x = head()(x)
+        for _ in range(40):
+            x = 0.5 * x + 0.5 * x
+        return x
+
+    assert output_of(functional(make)).activation == "softmax"
+
+
+def test_a_product_of_sigmoids_is_one():
+    model = functional(lambda x: head(activation="sigmoid")(x) * head(1, "sigmoid")(x))
+    assert output_of(model) == Output("sigmoid", "multilabel", 4)
 
 
 @pytest.mark.parametrize("activation", [None, "sigmoid", "hard_sigmoid"])
