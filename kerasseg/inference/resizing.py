@@ -6,9 +6,10 @@ __all__ = ["resize_image"]
 
 
 def resize_image(image, size):
-    """An image of another size, smoothly; the numbers are those of `kerasseg.datasets`.
+    """An image of another size, smoothly.
 
-    Where an image shrinks, a new pixel is the mean of the area that it covers.
+    Where an image shrinks, a new pixel is the mean of the area that it covers. The numbers are
+    those of `kerasseg.datasets`, but for rounding.
 
     Args:
         image: (height, width, channels), uint8 or floats.
@@ -27,12 +28,27 @@ def resize_image(image, size):
     shrinks = all(new <= old for new, old in zip(size, image.shape))
     weights = area_weights if shrinks else triangle_weights
     rows, columns = (weights(old, new) for old, new in zip(image.shape, size))
-    pixels = np.moveaxis(image.astype("float32"), -1, 0)
-    resized = np.moveaxis(rows @ pixels @ columns.T, 0, -1)
+    resized = weighted(columns, weighted(rows, image).swapaxes(0, 1)).swapaxes(0, 1)
     if image.dtype.kind in "iu":
         limits = np.iinfo(image.dtype)
         resized = np.clip(np.rint(resized), limits.min, limits.max)
     return resized.astype(image.dtype)
+
+
+def weighted(weights, rows):
+    """`np.tensordot(weights, rows, 1)`, where few weights, side by side, are not zero.
+
+    Args:
+        weights: float32 (new, old).
+        rows: (old, length, channels).
+    """
+    reach = (weights > 0).sum(1).max()
+    first = np.minimum((weights > 0).argmax(1), weights.shape[1] - reach)
+    result = np.zeros((len(weights), *rows.shape[1:]), "float32")
+    for i in range(reach):
+        shares = np.take_along_axis(weights, first[:, None] + i, 1)
+        result += shares[..., None] * rows[first + i].astype("float32")
+    return result
 
 
 def area_weights(old, new):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kerasseg.inference import resizing
 from kerasseg.inference.resizing import resize_image
 
 SIZES = [(7, 11), (14, 22), (5, 3), (1, 1), (9, 30), (20, 6), (7, 5), (8, 11), (15, 11)]
@@ -36,3 +37,11 @@ def test_white_stays_white_and_no_value_leaves_the_range():
     white = np.full((5, 7, 3), 255, "uint8")
     for size in SIZES:
         assert (resize_image(white, size) == 255).all()
+
+
+@pytest.mark.parametrize("weights", [resizing.area_weights, resizing.triangle_weights])
+@pytest.mark.parametrize("sizes", [(60, 7), (7, 7), (61, 60), (9, 1), (1, 1)])
+def test_few_weights_give_the_sums_of_all(weights, sizes, rng):
+    shares, rows = weights(*sizes), rng.random((sizes[0], 5, 3)).astype("float32")
+    expected = np.tensordot(shares, rows, 1)
+    np.testing.assert_allclose(resizing.weighted(shares, rows), expected, atol=1e-6)
