@@ -13,10 +13,11 @@ ATTRIBUTES = {
     "check_batch": "kerasseg.datasets.doctor.batch",
     "check_dataset": "kerasseg.datasets.doctor.dataset",
 }
+MODULES = {name: f"{__name__}.{name}" for name in ("batch", "dataset", "judge", "report")}
 __all__ = [*ATTRIBUTES]
 
-__getattr__ = on_first_use(__name__, ATTRIBUTES)
+__getattr__ = on_first_use(__name__, ATTRIBUTES, MODULES)
 
 
 def __dir__():
-    return sorted(__all__)
+    return sorted([*ATTRIBUTES, *MODULES])

@@ -1,5 +1,8 @@
 """The page of a report: what is shown, and how wide."""
 
+import subprocess
+import sys
+
 from kerasseg import check_dataset
 from tests.datasets.doctor.examples import damage, found, make_folder
 
@@ -20,3 +23,13 @@ def test_the_page_keeps_to_100_columns(split_folder):
     (split_folder / "classes.txt").write_text("road\ncar\n")
     damage(split_folder / "train" / "images" / "0.png", "text")
     assert max(map(len, str(check_dataset(split_folder)).splitlines()[1:])) <= 100
+
+
+def test_the_modules_of_the_doctor_are_there_before_they_are_used():
+    script = (
+        "from kerasseg.datasets import doctor\n"
+        "for name in ('batch', 'dataset', 'judge', 'report'):\n"
+        "    assert name in dir(doctor), name\n"
+        "    assert getattr(doctor, name).__name__.endswith(name), name\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
