@@ -47,6 +47,7 @@ def test_check_reads_png_files_without_keras_or_a_backend(tmp_path):
 
 
 def test_a_program_that_calls_check_can_load_a_model_afterwards(tmp_path):
+    pytest.importorskip("torch")
     folder = make_folder(tmp_path / "set", [ids(i, classes=3) for i in range(10)])
     script = (
         "import sys, kerasseg_command\n"
