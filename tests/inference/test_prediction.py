@@ -250,9 +250,17 @@ def subclassed(inner):
     return model
 
 
-@pytest.mark.parametrize(
-    "wrap", [rescaled, lambda m: rescaled(rescaled(m)), subclassed, lambda m: rescaled(Around(m))]
-)
+WRAPPED = {
+    "rescaled": rescaled,
+    "rescaled twice": lambda inner: rescaled(rescaled(inner)),
+    "subclassed": subclassed,
+    "subclassed and rescaled": lambda inner: rescaled(Around(inner)),
+}
+if keras.backend.backend() == "jax":  # where Keras cannot infer a `call` for maps of any size
+    del WRAPPED["subclassed and rescaled"]
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
 @pytest.mark.parametrize("size", [(150, 203), (161, 97)])
 def test_tiles_find_the_padding_of_a_nested_model(wrap, size):
     image, model = picture(*size), wrap(narrow_unet())
