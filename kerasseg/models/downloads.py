@@ -75,11 +75,13 @@ def deadline(seconds):
 
 def within(seconds, ask):
     """What `ask()` returns or raises, or a `URLError` after some seconds."""
-    answers = queue.Queue()
+    answers, silence = queue.Queue(), urllib.error.URLError(f"no answer in {seconds} seconds")
 
     def put():
         try:
             answers.put((ask(), None))
+        except TimeoutError:  # the socket's, which ends at the same time
+            answers.put((None, silence))
         except Exception as error:
             answers.put((None, error))
 
@@ -87,7 +89,7 @@ def within(seconds, ask):
     try:
         answer, error = answers.get(timeout=seconds)
     except queue.Empty:
-        answer, error = None, urllib.error.URLError(f"no answer in {seconds} seconds")
+        answer, error = None, silence
     if error is not None:
         raise error
     return answer
