@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Chapter 7 · Denoising
+# # Experiment · Denoising
 #
 # Spoil a picture, and let a net find the picture again. What it must learn for that is what
 # pictures look like. The spoiling costs nothing, so there are as many examples as one likes:
@@ -12,7 +12,7 @@
 # and the mistake is computed, then measured.
 #
 # By default this runs on scikit-learn's 8x8 digits. For the book's own data:
-# `python chapters/ch07_denoising.py --dataset mnist --data-dir PATH`. `--full` trains
+# `python chapters/experiments/denoising.py --dataset mnist --data-dir PATH`. `--full` trains
 # there for 30 epochs: a GPU, or a night on two cores.
 #
 # Takes 2 to 3 minutes on two cores.
@@ -24,13 +24,13 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, median_filter
 from scipy.stats import norm
 
 from kerasseg import datasets, figures, models
-from kerasseg.chapter import Chapter
 from kerasseg.datasets import corruptions
 from kerasseg.metrics import PSNR
+from ledger import Experiment
 
-chapter = Chapter(
-    "ch07_denoising",
-    "Chapter 7: denoising",
+chapter = Experiment(
+    "denoising",
+    "Denoising",
     dataset="digits",
     data_dir=None,
     epochs=None,
@@ -336,8 +336,8 @@ for net, values in costs.items():
 
 # %% [markdown]
 # The book's noise is the weaker on average: its sigma is drawn from 0.3 to 0.6. On MNIST, at 0.5,
-# the second noise costs the two nets 3.8 and 4.8 dB (`results/ch07_mnist`), more than the 3.1 dB
-# between the book's two curves. So that gap need not be overfitting at all.
+# the second noise costs the two nets 3.8 and 4.8 dB (`results/denoising_mnist`), more than the 3.1
+# dB between the book's two curves. So that gap need not be overfitting at all.
 
 # %% [markdown]
 # ## Trained on one noise, tested on others

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Chapter 3 · Upsampling
+# # Experiment · Upsampling
 #
 # A decoder must make small maps large. It can repeat pixels, mix neighbours, or learn: the
 # transposed convolution. That one has a price that is seen in the picture, the checkerboard.
@@ -21,13 +21,13 @@ from keras import layers, ops
 from sklearn.datasets import load_sample_image
 
 from kerasseg import figures
-from kerasseg.chapter import Chapter
 from kerasseg.initializers import Bilinear
 from kerasseg.layers import BilinearUpsampling2D
+from ledger import Experiment
 
-chapter = Chapter(
-    "ch03_upsampling",
-    "Chapter 3: upsampling",
+chapter = Experiment(
+    "upsampling",
+    "Upsampling",
     epochs=12,
     seed=0,
     quick={"epochs": 1},

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Chapter 4 · Pooling and unpooling
+# # Experiment · Pooling and unpooling
 #
 # Max pooling keeps the largest value of every window and forgets where it stood. Argmax pooling
 # keeps the place too, so that max unpooling can put every maximum back where it was; the other
@@ -24,17 +24,17 @@ from sklearn.datasets import load_sample_image
 from sklearn.neighbors import KNeighborsClassifier
 
 from kerasseg import datasets, figures
-from kerasseg.chapter import Chapter
 from kerasseg.layers import (
     AverageUnpooling2D,
     MaxPoolingWithArgmax2D,
     MaxUnpooling2D,
     argmax_to_flat,
 )
+from ledger import Experiment
 
-chapter = Chapter(
-    "ch04_unpooling",
-    "Chapter 4: pooling and unpooling",
+chapter = Experiment(
+    "unpooling",
+    "Pooling and unpooling",
     dataset="digits",
     data_dir=None,
     epochs=60,

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Chapter 1 · Downsampling
+# # Experiment · Downsampling
 #
 # An encoder makes maps small and lets every pixel of them see much of the picture. This chapter
 # takes its parts one by one: convolution, stride and padding, pooling, convolution with holes,
@@ -26,12 +26,12 @@ from sklearn.datasets import load_sample_image
 
 from kerasseg import figures
 from kerasseg.anatomy.receptive_fields import effective_receptive_field, receptive_field
-from kerasseg.chapter import Chapter
 from kerasseg.layers import AtrousConv2D, BilinearUpsampling2D
+from ledger import Experiment
 
-chapter = Chapter(
-    "ch01_downsampling",
-    "Chapter 1: downsampling",
+chapter = Experiment(
+    "downsampling",
+    "Downsampling",
     encoder_weights=None,
     seed=0,
     quick={},

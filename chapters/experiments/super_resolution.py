@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Chapter 8 · Super-resolution
+# # Experiment · Super-resolution
 #
 # A picture of 16x24 pixels is to become one of 64x96. Interpolation spreads out what is there; a
 # network that has seen other pictures may know what was there before. Whether it does is a matter
@@ -12,8 +12,8 @@
 # shrinks its pictures without averaging; what that does is computed. Then the network is made
 # better: it predicts only what bilinear upsampling lacks.
 #
-# By default this runs on drawn street scenes. On photographs:
-# `python chapters/ch08_super_resolution.py --dataset camvid --data-dir PATH`. `--full` does this on
+# By default this runs on drawn street scenes. On photographs: `python
+# chapters/experiments/super_resolution.py --dataset camvid --data-dir PATH`. `--full` does this on
 # CamVid at 352x480 with the book's autoencoder at full width and three seeds: hours on a GPU.
 #
 # Takes 2 to 3 minutes on two cores.
@@ -27,14 +27,14 @@ import tensorflow as tf
 from keras import layers, ops
 
 from kerasseg import datasets, figures, models
-from kerasseg.chapter import Chapter
 from kerasseg.datasets import corruptions
 from kerasseg.layers import BilinearUpsampling2D
 from kerasseg.metrics import PSNR, SSIM
+from ledger import Experiment
 
-chapter = Chapter(
-    "ch08_super_resolution",
-    "Chapter 8: super-resolution",
+chapter = Experiment(
+    "super_resolution",
+    "Super-resolution",
     dataset="street_scenes",
     data_dir=None,
     image_size=(64, 96),

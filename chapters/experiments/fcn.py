@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Chapter 10 · FCN
+# # Experiment · FCN
 #
 # A classifier whose dense layers are convolutions gives a coarse map of scores. FCN enlarges this
 # map to the picture's size, and every pixel has its label. What the five poolings threw away, where
@@ -11,8 +11,8 @@
 # book's "validation" pictures are training pictures, and its log is that of another network than
 # the one it prints; both are shown below.
 #
-# By default this runs on drawn street scenes. On photographs, which take longer to learn:
-# `python chapters/ch10_fcn.py --dataset camvid --data-dir PATH --image-size 96 128 --epochs 40`.
+# By default this runs on drawn street scenes. On photographs, which take longer to learn: `python
+# chapters/experiments/fcn.py --dataset camvid --data-dir PATH --image-size 96 128 --epochs 40`.
 # With weights of `keras.applications.VGG16` that you have: `--width 1 --encoder-weights PATH`.
 # `--full` trains the paper's net on CamVid at 360x480 with three seeds: a night on a GPU of 24 GB.
 #
@@ -26,15 +26,15 @@ from keras import layers, ops
 from scipy import ndimage
 
 from kerasseg import datasets, figures, models, receptive_field
-from kerasseg.chapter import Chapter
 from kerasseg.initializers import Bilinear
 from kerasseg.layers import BilinearUpsampling2D
 from kerasseg.losses import CrossEntropy, median_frequency_weights, outline_weights
 from kerasseg.metrics import BoundaryIoU, MeanIoU, PixelAccuracy
+from ledger import Experiment
 
-chapter = Chapter(
-    "ch10_fcn",
-    "Chapter 10: FCN",
+chapter = Experiment(
+    "fcn",
+    "FCN",
     dataset="street_scenes",
     data_dir=None,
     image_size=(64, 96),

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Chapter 12 · Beyond FCN
+# # Experiment · Beyond FCN
 #
 # FCN adds coarse scores to less coarse ones. Its followers do one of three things: they build a
 # decoder as deep as the encoder (DeconvNet, SegNet, U-Net, FC-DenseNet), or keep the maps large and
@@ -12,7 +12,7 @@
 # homework with SegNet, pretrained and not, whose best epoch was the eleventh.
 #
 # By default a few nets are trained on drawn street scenes; the others are asked for by name:
-# `python chapters/ch12_beyond_fcn.py --models segnet,pspnet,deeplab_v3`. On photographs:
+# `python chapters/experiments/beyond_fcn.py --models segnet,pspnet,deeplab_v3`. On photographs:
 # `--dataset camvid --data-dir PATH`. `--full` trains all of them on CamVid at 180x240, three of
 # them with three seeds: a night on a GPU.
 #
@@ -28,20 +28,20 @@ from keras import layers, ops
 from scipy import ndimage
 
 from kerasseg import datasets, figures, models, receptive_field
-from kerasseg.chapter import Chapter
 from kerasseg.layers import MaxUnpooling2D
 from kerasseg.losses import CrossEntropy, class_frequencies
 from kerasseg.metrics import BoundaryIoU, MeanIoU
 from kerasseg.training import UpdateBatchNorm
+from ledger import Experiment
 
 DEFAULT = "fcn8s,deconvnet,segnet,unet"
 EVERY_ONE = (
     f"{DEFAULT},unet_added,deeplab_v1,deeplab_v1_unpooled,deeplab_v2,deeplab_v3,dilatednet,pspnet,"
     "hypercolumn,fc_densenet56"
 )
-chapter = Chapter(
-    "ch12_beyond_fcn",
-    "Chapter 12: beyond FCN",
+chapter = Experiment(
+    "beyond_fcn",
+    "Beyond FCN",
     dataset="street_scenes",
     data_dir=None,
     models=DEFAULT,

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Chapter 9 · Data for segmentation
+# # Experiment · Data for segmentation
 #
 # A label map is a picture whose values are names. Whatever treats it as a picture, smooth resizing,
 # JPEG, a mirror that turns the image alone, spoils it without a complaint: the training runs, and
@@ -11,9 +11,9 @@
 # colours a label map changes the label map; that is shown. Its times a batch are for one machine;
 # here each ratio is measured several times, beside the others.
 #
-# By default this runs on drawn street scenes. On photographs:
-# `python chapters/ch09_segmentation_data.py --dataset camvid --data-dir PATH`. `--full` does this
-# at 180x240 pixels with 60 epochs for each of nine small nets: about an hour on two cores.
+# By default this runs on drawn street scenes. On photographs: `python
+# chapters/experiments/segmentation_data.py --dataset camvid --data-dir PATH`. `--full` does this at
+# 180x240 pixels with 60 epochs for each of nine small nets: about an hour on two cores.
 #
 # Takes 2 minutes on two cores.
 
@@ -30,14 +30,14 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 from kerasseg import check_batch, check_dataset, datasets, figures
-from kerasseg.chapter import Chapter
 from kerasseg.datasets import augmentation
 from kerasseg.losses import CrossEntropy, Dice, class_frequencies, median_frequency_weights
 from kerasseg.metrics import MeanIoU
+from ledger import Experiment
 
-chapter = Chapter(
-    "ch09_segmentation_data",
-    "Chapter 9: data for segmentation",
+chapter = Experiment(
+    "segmentation_data",
+    "Data for segmentation",
     dataset="street_scenes",
     data_dir=None,
     image_size=(48, 64),

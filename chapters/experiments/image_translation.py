@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Chapter 13 · From picture to picture
+# # Experiment · From picture to picture
 #
 # A network that gives every pixel a class gives every pixel a colour, or a distance, as soon as its
 # last layer has other channels and its loss another unit. The rest stays as it was. Four times that
@@ -10,8 +10,8 @@
 # convolution, which keeps the map's size and is used for grey to colour. The notes name these uses
 # and give no numbers. Here each stands against what one would try without a net.
 #
-# By default this runs on drawn street scenes. On photographs:
-# `python chapters/ch13_image_translation.py --dataset camvid --data-dir PATH`. CamVid has no depth
+# By default this runs on drawn street scenes. On photographs: `python
+# chapters/experiments/image_translation.py --dataset camvid --data-dir PATH`. CamVid has no depth
 # maps, so that part is left out there. `--full` does this at 180x240 and width 0.5 for 60 epochs,
 # three seeds: hours on a GPU.
 #
@@ -25,14 +25,14 @@ from scipy.ndimage import gaussian_filter
 
 import kerasseg
 from kerasseg import datasets, figures, models
-from kerasseg.chapter import Chapter
 from kerasseg.datasets import corruptions
 from kerasseg.layers import AtrousConv2D
 from kerasseg.metrics import PSNR, SSIM
+from ledger import Experiment
 
-chapter = Chapter(
-    "ch13_image_translation",
-    "Chapter 13: from picture to picture",
+chapter = Experiment(
+    "image_translation",
+    "From picture to picture",
     dataset="street_scenes",
     data_dir=None,
     image_size=(48, 64),

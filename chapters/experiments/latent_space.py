@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Chapter 6 · The latent space
+# # Experiment · The latent space
 #
 # A decoder draws a picture from a code. So will it draw a new digit from a code that nobody
 # encoded? Only if the codes of digits leave no holes between them. A variational autoencoder (VAE)
@@ -12,8 +12,8 @@
 # `exp(log_var)`, which is the variance and not the standard deviation; what that does is computed,
 # and then trained.
 #
-# By default this runs on scikit-learn's 8x8 digits. For the book's own data:
-# `python chapters/ch06_latent_space.py --dataset mnist --data-dir PATH`. `--full` does this with 30
+# By default this runs on scikit-learn's 8x8 digits. For the book's own data: `python
+# chapters/experiments/latent_space.py --dataset mnist --data-dir PATH`. `--full` does this with 30
 # epochs for each of the 21 nets: a night on two cores, or a GPU.
 #
 # Takes 2 minutes on two cores.
@@ -27,12 +27,12 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from kerasseg import datasets, figures, models
-from kerasseg.chapter import Chapter
 from kerasseg.layers import Sampling
+from ledger import Experiment
 
-chapter = Chapter(
-    "ch06_latent_space",
-    "Chapter 6: the latent space",
+chapter = Experiment(
+    "latent_space",
+    "The latent space",
     dataset="digits",
     data_dir=None,
     epochs=None,
@@ -594,14 +594,14 @@ chapter.figure(
 # %% [markdown]
 # ## Training with the book's draw
 #
-# The book's net can still learn: it states a larger variance, so that the draw has the one that
-# it wants. But its divergence is that of the distribution it states. With s for the standard
-# deviation of the draw, the price of a narrow code is -(log s) / 2 instead of -log s: half. So it
-# is a VAE that cares less for order, which need not do harm; there are VAEs that do so openly, with
-# a weight on the divergence. On the 8x8 digits more of its random codes become digits than of ours;
-# on MNIST, after eight epochs, fewer (7 against 16 %, `results/ch06_mnist`). The harm is in the
-# number: the loss that is reported is no bound on anything, and the divergence in it is not that
-# of the codes.
+# The book's net can still learn: it states a larger variance, so that the draw has the one that it
+# wants. But its divergence is that of the distribution it states. With s for the standard deviation
+# of the draw, the price of a narrow code is -(log s) / 2 instead of -log s: half. So it is a VAE
+# that cares less for order, which need not do harm; there are VAEs that do so openly, with a weight
+# on the divergence. On the 8x8 digits more of its random codes become digits than of ours; on
+# MNIST, after eight epochs, fewer (7 against 16 %, `results/latent_space_mnist`). The harm is in
+# the number: the loss that is reported is no bound on anything, and the divergence in it is not
+# that of the codes.
 
 # %%
 code_size = code_sizes[-1]

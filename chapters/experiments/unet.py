@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Chapter 11 · U-Net
+# # Experiment · U-Net
 #
 # A classifier gives one answer a picture; a segmentation network gives one a pixel. Its encoder
 # halves the map again and again to see more context, its decoder doubles it again to the input's
@@ -15,8 +15,8 @@
 # "validation" set is built without `split="val"`. Here no picture that is scored was ever trained
 # on, nor did it choose a checkpoint, a CRF or a distance; the mistake is measured below.
 #
-# By default this runs on drawn street scenes. On real ones, and with the other network:
-# `python chapters/ch11_unet.py --dataset camvid --data-dir PATH --image-size 96 128 --model segnet`
+# By default this runs on drawn street scenes. On real ones, and with the other network: `python
+# chapters/experiments/unet.py --dataset camvid --data-dir PATH --image-size 96 128 --model segnet`
 #
 # `--full` does this at 360x480 and full width for 200 epochs: hours on a GPU.
 #
@@ -28,15 +28,15 @@ import numpy as np
 from scipy import ndimage
 
 from kerasseg import datasets, figures, models
-from kerasseg.chapter import Chapter
 from kerasseg.inference import dense_crf, watershed_instances
 from kerasseg.losses import CrossEntropy, CrossEntropyDice, Dice, class_frequencies
 from kerasseg.metrics import BoundaryIoU, MeanIoU, PixelAccuracy
 from kerasseg.training import UpdateBatchNorm
+from ledger import Experiment
 
-chapter = Chapter(
-    "ch11_unet",
-    "Chapter 11: U-Net",
+chapter = Experiment(
+    "unet",
+    "U-Net",
     dataset="street_scenes",
     data_dir=None,
     model="unet",

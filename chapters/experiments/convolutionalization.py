@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Chapter 2 · From a classifier to a heat map
+# # Experiment · From a classifier to a heat map
 #
 # A classifier takes pictures of one size and gives one answer. Its last layers are Dense; written
 # as convolutions, with the very same weights, they slide over a larger picture and answer
@@ -12,8 +12,9 @@
 # a heat map is only as good as the classifier is on windows that show no digit at all.
 #
 # By default this runs on scikit-learn's 8x8 digits. On MNIST, with strides between the answers:
-# `python chapters/ch02_convolutionalization.py --dataset mnist --data-dir PATH`. `--full` does this
-# and converts VGG-16 at its full width (138 million weights: 3 GB of memory, no download).
+# `python chapters/experiments/convolutionalization.py --dataset mnist --data-dir PATH`. `--full`
+# does this and converts VGG-16 at its full width (138 million weights: 3 GB of memory, no
+# download).
 #
 # Takes half a minute on two cores.
 
@@ -24,11 +25,11 @@ from keras import layers, ops
 
 from kerasseg import datasets, figures, models
 from kerasseg.anatomy.receptive_fields import receptive_field
-from kerasseg.chapter import Chapter
+from ledger import Experiment
 
-chapter = Chapter(
-    "ch02_convolutionalization",
-    "Chapter 2: from a classifier to a heat map",
+chapter = Experiment(
+    "convolutionalization",
+    "From a classifier to a heat map",
     dataset="digits",
     data_dir=None,
     epochs=None,

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Chapter 5 · The autoencoder
+# # Experiment · The autoencoder
 #
 # An encoder squeezes a picture into a few numbers, the code; a decoder draws the picture from the
 # code alone. Nobody labels anything: the picture is its own target.
@@ -8,8 +8,8 @@
 # decoder, and three losses. The book prints curves and leaves open what they should be compared
 # with. Here every number has a neighbour: the best *linear* code of the same size, which is PCA.
 #
-# By default this runs on scikit-learn's 8x8 digits. For the book's own data:
-# `python chapters/ch05_autoencoder.py --dataset mnist --data-dir PATH`. That takes 20 epochs;
+# By default this runs on scikit-learn's 8x8 digits. For the book's own data: `python
+# chapters/experiments/autoencoder.py --dataset mnist --data-dir PATH`. That takes 20 epochs;
 # `--full` takes the book's 60: a GPU, or a night on two cores.
 #
 # Takes 1 to 2 minutes on two cores.
@@ -23,11 +23,11 @@ from sklearn.manifold import TSNE
 from sklearn.neighbors import KNeighborsClassifier
 
 from kerasseg import datasets, figures, models
-from kerasseg.chapter import Chapter
+from ledger import Experiment
 
-chapter = Chapter(
-    "ch05_autoencoder",
-    "Chapter 5: the autoencoder",
+chapter = Experiment(
+    "autoencoder",
+    "The autoencoder",
     dataset="digits",
     data_dir=None,
     epochs=None,
