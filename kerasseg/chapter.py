@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 import textwrap
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -75,6 +76,8 @@ class Chapter:
         is_quick, is_full = self.arguments["quick"], self.arguments["full"]
         chosen = quick if is_quick else full if is_full else {}
         self.settings = SimpleNamespace(**{**settings, **chosen, **self.arguments})
+        # Keras says so of every tf.data set, whose own shuffling is what counts.
+        warnings.filterwarnings("ignore", "`shuffle=True` was passed", UserWarning)
 
     @property
     def output(self):

@@ -1,12 +1,13 @@
-"""Lists the chapters of the book in code, or runs one.
+"""Lists the lessons of the book in code, or runs one of them or an experiment.
 
-A chapter prints what it measures and writes its figures, its claims and its model into
-outputs/. What follows its name is passed on to it.
+A lesson explains one idea and trains a small network; an experiment measures what the lessons
+say. Both write their figures and models into outputs/. What follows the name goes to the script.
 
 example:
   kerasseg chapters
-  kerasseg chapters run ch11 --quick
-  kerasseg chapters run ch11 --help
+  kerasseg chapters run ch12 --quick
+  kerasseg chapters run ch12 --help
+  kerasseg chapters run --experiment denoising --quick
 """
 
 import argparse
@@ -14,7 +15,9 @@ import argparse
 
 def add_arguments(parser):
     parser.add_argument("action", nargs="?", choices=("run",), help="leave it out for the list")
-    parser.add_argument("name", nargs="?", help="such as ch11 or ch11_unet")
     parser.add_argument(
-        "arguments", nargs=argparse.REMAINDER, help="of the chapter: --quick, --output, ..."
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="[--experiment] name ...",
+        help="such as ch12 or ch12_unet, then options of the lesson: --quick, --output, ...",
     )

@@ -1,174 +1,141 @@
-"""Every chapter runs with `--quick` and leaves its figures, its claims and a model that loads."""
+"""Every lesson is a page as `chapters/README.md` says, and runs with `--quick`; so do solutions."""
 
+import ast
 import json
+import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-import keras
-import numpy as np
+import jupytext
 import pytest
 
-import kerasseg  # noqa: F401  (registers what the saved models hold)
-from tests.conftest import environment, outputs_in_fresh_process
+from kerasseg.chapter import OPTIONS
+from kerasseg.cli.chapters import read_lesson
+from tests.chapters.page import CHAPTERS, LESSONS, measure
+from tests.conftest import environment
 
-CHAPTERS = sorted((Path(__file__).parents[1] / "chapters").glob("ch*.py"))
-VARIANTS = [(path, ()) for path in CHAPTERS]
-VARIANTS += [(path, ("--model", "segnet")) for path in CHAPTERS if path.stem == "ch11_unet"]
-PROMISED = {  # numbers that a chapter must have measured, each with a piece of its claim
-    "ch01_downsampling": {
-        "weights, depthwise": [144, 144],
-        "weights, standard": [4_608, 4_608],
-        "weights, separable": [656, 656],
-        "separable over standard": [0.14236, 0.14236],
-        "rates (1, 1, 1)": [7, 49],
-        "rates (1, 2, 4)": [15, 225],
-        "rates (2, 2, 2)": [13, 49],
-        "pixels that hold 95 %": [441, 124],
-    },
-    "ch02_convolutionalization": {
-        "ten classes, Dense": 2_560,
-        "ten classes, convolution": 2_560,
-        "outputs of the two differ": 0.0,
-        "what Dense layer and classifier raise": ["ValueError", "ValueError"],
-    },
-    "ch03_upsampling": {
-        "align_corners=False: first row": [10, 12.5, 17.5, 20],
-        "align_corners=True: first row": [10, 13.33, 16.67, 20],
-        "reach a pixel, kernel 3, stride 2": [1, 2, 4],
-        "reach a pixel, kernel 4, stride 2": [4],
-        "rows come out": 5,
-        "rank of the matrix": 4,
-        "weights: nearest, bilinear, transposed": [0, 0, 8_224],
-    },
-    "ch04_unpooling": {
-        "share of a max-unpooled map that is not zero": 0.25,
-        "max pooling undoes max unpooling of values >= 0": 0.0,
-        "max pooling makes zeros of unpooled negative values": 0.0,
-        "average pooling undoes average unpooling": 0.0,
-        "positions that change when XLA compiles": 0,
-    },
-    "ch05_autoencoder": {
-        "the best grey for a pixel": [0.4, 0.0, 0.4],
-        "weights of the book's autoencoder": 222_384,
-    },
-    "ch06_latent_space": {
-        "divergence of the standard normal itself": [0.0, 0.5],
-        "ever lies above that of its own draws": 0.0,
-        "weights of the book's VAE": 51_627,
-        "weights of the book's encoder": 31_364,
-        "weights of the book's decoder": 20_263,
-        "the reloaded VAE's decoder": 0.0,
-    },
-    "ch07_denoising": {
-        "two noises over that of one, nothing cut off": 2.0,
-        "weights of the book's net": 222_384,
-    },
-    "ch08_super_resolution": {
-        "sub-pixels by reshaping differ from the loop": 0.0,
-        "weights of the book's autoencoder": 2_427_427,
-        "12 batches hold, of 32 and of 16": [372, 192],
-        "output for 91 rows and 75 columns": [91, 75],
-    },
-    "ch09_segmentation_data": {
-        "on the way to colours and back, by hand": 0,
-        "on the way to colours and back, with the library": 0,
-        "after the book's function has coloured it": 0,
-        "puts between sky and pole": "car",
-        "ids that nearest-neighbour resizing invents": 0,
-        "flipped and cropped together": 1.0,
-        "largest gradient on a void pixel": 0.0,
-        "three epochs: cached, then varied by number": 3,
-        "three epochs: varied, then cached": 1,
-        "kinds of damage that the doctor names": 7,
-    },
-    "ch10_fcn": {
-        "weights of the paper's FCN-8s": 134_489_759,
-        "weights of the book's FCN-8s as printed": 134_124_094,
-        "weights of the net that the book's log belongs to": 14_983_177,
-        "receptive field and stride of its scores": [404, 32],
-        "pixels left of a lone pixel, dilated": [0, 9],
-        "dilation less erosion and the poolings differ": 0,
-        "that the reloaded FCN-8s labels otherwise": 0,
-    },
-    "ch11_unet": {
-        "the book's Dice of a perfect prediction": [0.8947, 0.5789, 0.3684, 0.0],
-        "kerasseg's Dice of the same predictions": [0.0, 0.0, 0.0, 0.0],
-        "called for a right answer and then": 0.5,
-        "calls of a metric's own `__call__`": 0,
-        "parameters of the paper's U-Net": 31_030_658,
-    },
-    "ch12_beyond_fcn": {
-        "receptive fields of": [404, 404],
-        "field of DilatedNet's context": [3, 5, 9, 17, 33, 65, 67],
-        "bytes of SegNet's positions": 5_283_840,
-        "bytes of the maps that were pooled": 84_357_120,
-    },
-    "ch13_image_translation": {
-        "eight-class head has more than a one-channel head": 28,
-        "receptive field and weights, plain": [13, 867],
-        "receptive field and weights, atrous": [65, 867],
-    },
-}
+SOLUTIONS = sorted((CHAPTERS / "solutions").glob("ch*.py"))
+ORDER = """
+    downsampling receptive_field convolutionalization upsampling unpooling autoencoder latent_space
+    denoising super_resolution segmentation_data fcn unet unpooling_decoders dilated_networks
+    context image_translation
+"""
+
+each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
 
-def run(script, *words):
-    result = subprocess.run(
-        [sys.executable, script, *map(str, words)],
-        env={**environment("tensorflow"), "MPLBACKEND": "agg"},
-        capture_output=True,
-        text=True,
+def settings_of(path):
+    (call,) = (
+        node
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Chapter"
     )
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
-    return result.stdout
+    return call
+
+
+def test_there_are_sixteen_lessons_in_order_each_with_solutions():
+    names = [f"ch{i:02}_{name}" for i, name in enumerate(ORDER.split(), 1)]
+    assert [path.stem for path in LESSONS] == names
+    assert [path.stem for path in SOLUTIONS] == names
+
+
+@each_lesson
+def test_the_first_cell_says_what_one_learns_and_how_long_it_takes(path):
+    lesson = read_lesson(path)
+    number = int(path.stem[2:4])
+    assert re.match(rf"{number} · \w", lesson.title)
+    assert lesson.learn.endswith(".")
+    assert lesson.time
+    first = jupytext.read(path).cells[0].source
+    assert "*In the book:* " in first
+    assert "*You need:* " in first
+
+
+@each_lesson
+def test_a_lesson_has_the_parts_of_a_lesson(path):
+    prose = [c.source for c in jupytext.read(path).cells if c.cell_type == "markdown"]
+    headings = re.findall(r"^## (.+)$", "\n".join(prose), re.M)
+    assert headings[-3:] == ["Summary", "Exercises", "Further reading"]
+    assert len(headings) >= 6
+    last = prose[-1]
+    exercises = re.findall(r"^\d\. ", last.split("## Exercises")[1], re.M)
+    assert 4 <= len(exercises) <= 6
+    assert "](https://" in last.split("## Further reading")[1]
+
+
+@each_lesson
+def test_settings_are_few_and_explained(path):
+    call = settings_of(path)
+    assert call.end_lineno - call.lineno < 5
+    names = {keyword.arg for keyword in call.keywords} - {"quick", "choices"}
+    assert names <= {"dataset", "data_dir", "epochs", "image_size"} & OPTIONS.keys()
+
+
+@each_lesson
+def test_cells_are_short_and_the_first_figure_is_early(path):
+    measures = measure(path)
+    assert measures.longest_cell <= 40
+    assert 1 <= measures.first_figure <= 3
+    assert measures.words_per_line >= 5
+
+
+def test_half_of_the_lessons_have_five_figures_and_six_words_per_line_of_code():
+    measured = [measure(path) for path in LESSONS]
+    assert statistics.median(m.figures for m in measured) >= 5
+    assert statistics.median(m.words_per_line for m in measured) >= 6
+
+
+@each_lesson
+def test_every_link_of_a_lesson_leads_to_a_file(path):
+    links = re.findall(r"^#.*?\]\((?!\w+:|#)([^)#]+)\)", path.read_text("utf-8"), re.M)
+    assert [link for link in links if not (CHAPTERS / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_solutions_answer_every_exercise(path):
+    lesson = (CHAPTERS / path.name).read_text("utf-8").split("# ## Exercises")[1]
+    exercises = re.findall(r"^# (\d)\. ", lesson.split("# ## Further")[0], re.M)
+    answered = re.findall(r"^# ## Exercise (\d)", path.read_text("utf-8"), re.M)
+    assert answered == exercises
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("path", "words"), VARIANTS, ids=lambda value: getattr(value, "stem", None)
+    "path", [*LESSONS, *SOLUTIONS], ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
-def test_chapter_runs_and_every_exact_claim_holds(path, words, scenes_dir, tmp_path):
-    text = path.read_text()
-    if "street_scenes" in text:
-        words = (*words, "--data-dir", scenes_dir)
-    printed = run(path, "--quick", "--output", tmp_path, *words)
-
-    claims = json.loads((tmp_path / "claims.json").read_text())
-    assert {claim["chapter"] for claim in claims} == {path.stem}
-    assert all(claim["holds"] for claim in claims if claim["kind"] == "exact")
-    assert any(claim["kind"] == "exact" for claim in claims)
-    for part, number in PROMISED.get(path.stem, {}).items():
-        assert [claim["measured"] for claim in claims if part in claim["claim"]] == [number]
-    figures = list(tmp_path.glob("*.png"))
-    assert len(figures) == text.count("chapter.figure(")
-    assert all(f"Figure {figure}" in printed for figure in figures)
-
-    saved = sorted(tmp_path.glob("*.keras"))
-    assert saved
-    model = keras.saving.load_model(saved[0])
-    shape = [size or 16 for size in model.input_shape[1:]]
-    images = np.random.default_rng(0).uniform(size=(2, *shape)).astype("float32")
-    np.testing.assert_allclose(outputs_in_fresh_process(saved[0], images), model(images), atol=1e-6)
-
-
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_chapter_is_a_page_of_cells_that_names_its_book_section(path):
-    text = path.read_text()
-    assert text.startswith("# %% [markdown]\n# # Chapter ")
-    assert "# Book: chapter " in text
-    assert text.count("# %% [markdown]\n# ##") >= 4
-    assert "sys.argv" not in text
-
-
-def test_wrong_arguments_end_with_one_clear_error_and_no_output(tmp_path):
-    script = next(path for path in CHAPTERS if path.stem == "ch11_unet")
-    words = ("--dataset", "camvid", "--data-dir", tmp_path, "--output", tmp_path / "out")
+def test_lesson_runs_from_another_folder_and_makes_its_figures(path, scenes_dir, tmp_path):
+    text = path.read_text("utf-8")
+    words = ["--quick", "--output", tmp_path / "out"]
+    if "street_scenes" in text and "data_dir" in text:
+        words += ["--data-dir", scenes_dir]
     result = subprocess.run(
-        [sys.executable, script, *map(str, words)], capture_output=True, text=True
+        [sys.executable, path, *map(str, words)],
+        env={**environment("tensorflow"), "MPLBACKEND": "agg"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
-    assert result.returncode != 0
-    assert result.stderr.strip().splitlines()[-1].startswith("FileNotFoundError: No images in")
-    assert not (tmp_path / "out").exists()
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
+    made = list((tmp_path / "out").glob("*.png"))
+    if path in LESSONS:
+        assert len(made) == text.count("lesson.figure(") > 0
+    assert all(f"Figure {figure}" in result.stdout for figure in made)
+
+
+@pytest.mark.slow
+def test_no_helper_occurs_in_three_lessons():
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "pylint", "--disable=all", "--enable=duplicate-code"),
+            *("--min-similarity-lines=6", "--ignore-imports=y", "--output-format=json", *LESSONS),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    found = [message["message"] for message in json.loads(result.stdout)]
+    assert [text for text in found if text.count("==") > 2] == []
 
 
 def test_the_readmes_example_runs(scenes_dir, tmp_path, monkeypatch):

@@ -12,60 +12,72 @@ FOLDERS = (PACKAGE / "chapters", PACKAGE.parent / "chapters")  # installed; besi
 
 
 def run(options):
-    found = find_chapters()
+    folder = next(folder for folder in FOLDERS if folder.is_dir())
+    lessons = sorted(folder.glob("ch[0-9]*.py"))
+    experiments = sorted((folder / "experiments").glob("*.py"))
+    experiments.remove(folder / "experiments" / "ledger.py")
     if options.action is None:
-        print("\n\n".join(map(entry, found)))
+        print("\n\n".join(entry(read_lesson(path)) for path in lessons))
+        print(f"\n{experiments_entry(experiments)}")
         return 0
-    script = choose(found, options.name)
-    sys.argv = [str(script), *options.arguments]
+    is_experiment = options.words[:1] == ["--experiment"]
+    words = options.words[is_experiment:]
+    kind, scripts = ("experiment", experiments) if is_experiment else ("lesson", lessons)
+    script = choose(scripts, kind, words[0] if words else None)
+    sys.argv = [str(script), *words[1:]]
+    sys.path.insert(0, str(script.parent))  # experiments import the ledger beside them
     runpy.run_path(str(script), run_name="__main__")
     return 0
 
 
-class Chapter(NamedTuple):
+class Lesson(NamedTuple):
     """What a script says of itself in its first cell.
 
     Attributes:
         path: The script.
-        title: Its heading, such as "Chapter 11 · U-Net".
-        shows: The paragraph under the heading.
-        takes: How long it runs, such as "3 to 4 minutes"; empty if it does not say.
+        title: Its heading, such as "12 · U-Net: what the skip connections carry".
+        learn: What the reader learns, one sentence.
+        time: How long it runs, such as "one minute on two cores".
     """
 
     path: Path
     title: str
-    shows: str
-    takes: str
+    learn: str
+    time: str
 
 
-def find_chapters():
-    """The `Chapter`s in order."""
-    folder = next(folder for folder in FOLDERS if folder.is_dir())
-    return [read_chapter(path) for path in sorted(folder.glob("ch[0-9]*.py"))]
-
-
-def read_chapter(path):
+def read_lesson(path):
     cell = path.read_text("utf-8").split("\n# %%")[0]
     lines = [line.removeprefix("#").strip() for line in cell.splitlines()[1:]]
-    title, shows, *others = re.split("\n{2,}", "\n".join(lines).strip())
-    takes = re.search(r"\bTakes (?:about )?(.+?) on two cores", " ".join(" ".join(others).split()))
-    return Chapter(path, title.lstrip("# "), shows, takes[1] if takes else "")
+    text = " ".join(lines)
+    learn = re.search(r"\*You learn\*:? (.+?\.)(?= \*|$)", text)
+    time = re.search(r"\*Time:\* (.+?)\.(?= |$)", text)
+    title = lines[0].lstrip("# ")
+    return Lesson(path, title, f"You learn {learn[1]}" if learn else "", time[1] if time else "")
 
 
-def entry(chapter):
-    heading = f"{chapter.path.stem}  {chapter.title}"
-    if chapter.takes:
-        heading += f" ({chapter.takes})"
-    words = " ".join(chapter.shows.split())
-    return f"{heading}\n{textwrap.fill(words, 96, initial_indent='    ', subsequent_indent='    ')}"
+def entry(lesson):
+    heading = f"{lesson.path.stem}  {lesson.title}"
+    return f"{heading} ({lesson.time})\n{indented(lesson.learn)}"
 
 
-def choose(found, name):
-    """The path of the one chapter whose name is, or starts with, `name`."""
-    paths = [c.path for c in found if name and name in (c.path.stem, c.path.stem.split("_")[0])]
-    if not paths:
+def experiments_entry(scripts):
+    names = ", ".join(path.stem for path in scripts)
+    return f"Experiments, for `kerasseg chapters run --experiment NAME`:\n{indented(names)}"
+
+
+def indented(text):
+    return textwrap.fill(text, 96, initial_indent="    ", subsequent_indent="    ")
+
+
+def choose(scripts, kind, name):
+    """The script of this name; of a lesson its number, such as ch12, is enough."""
+    found = {path.stem: path for path in scripts}
+    if kind == "lesson":
+        found |= {path.stem.split("_")[0]: path for path in scripts}
+    if name not in found:
         raise ValueError(
-            f"No such chapter. Expected one of {', '.join(c.path.stem for c in found)}. "
+            f"No such {kind}. Expected one of {', '.join(path.stem for path in scripts)}. "
             f"Received: {name}"
         )
-    return paths[0]
+    return found[name]
