@@ -15,6 +15,7 @@ from tests.chapters.page import LESSONS
 
 NOTEBOOKS = Path(__file__).parents[1] / "chapters" / "notebooks"
 MAKE = runpy.run_path(str(NOTEBOOKS / "make.py"))
+CONTENTS = runpy.run_path(str(NOTEBOOKS / "contents.py"))
 NOWHERE = "http://127.0.0.1:9"  # a proxy that answers nobody: a download fails at once
 
 each_lesson = pytest.mark.parametrize("script", LESSONS, ids=lambda script: script.stem)
@@ -79,6 +80,16 @@ def test_the_first_cell_installs_nothing_whose_name_is_not_ours(monkeypatch):
 def test_with_an_address_the_first_cell_installs_from_there(monkeypatch):
     line = MAKE["FROM_REPOSITORY"].format(address="https://example.org/kerasseg")
     assert line == '%pip install --quiet "kerasseg[book] @ git+https://example.org/kerasseg"'
+
+
+@pytest.mark.parametrize(("page", "folder"), CONTENTS["PAGES"].items(), ids=str)
+def test_the_table_of_lessons_is_up_to_date_and_has_their_pictures(page, folder):
+    text = page.read_text("utf-8")
+    assert text == CONTENTS["page_with_table"](page, folder), (
+        "stale: python chapters/notebooks/contents.py"
+    )
+    for script in LESSONS:
+        assert (page.parent / folder / "pictures" / f"{script.stem}.png").is_file()
 
 
 @pytest.mark.slow
