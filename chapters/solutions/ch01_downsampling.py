@@ -15,7 +15,7 @@ lesson = Chapter(
     "Solutions: downsampling",
     epochs=20,
     seeds=3,
-    quick={"epochs": 2, "seeds": 1},
+    quick={"epochs": 1, "seeds": 1},
 )
 keras.utils.set_random_seed(0)
 
