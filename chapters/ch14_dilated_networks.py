@@ -423,7 +423,8 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The two signs and the trunk get straight edges. The pole, which the shares hardly know, is gone.
+# The two signs and the trunk get straight edges. Most of the pole, which the shares hardly know, is
+# gone.
 #
 # ## Where it breaks
 #
@@ -462,8 +463,8 @@ lesson.figure(
 # 3. In the check with VGG, change the rate of the fifth stage back to one. By how much do the old
 #    positions differ now, and why?
 # 4. Train the toy with rates of $12$ on all three branches. Which sizes fail, and why?
-# 5. Try the CRF with `colour_sigma=0.02` and `colour_sigma=0.3`. What does a very small one do, and
-#    what does a very large one do?
+# 5. Try the CRF with `colour_sigma=0.003` and `colour_sigma=0.3`. What does a very small one do,
+#    and what does a very large one do?
 # 6. A small project: replace the pyramid of the toy by a chain of three layers with the rates
 #    $1, 3$ and $6$. Is the chain as good as the pyramid, with as many weights in its $3 \times 3$
 #    kernels?

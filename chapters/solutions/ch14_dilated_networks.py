@@ -8,7 +8,7 @@ from keras import layers
 from sklearn.datasets import load_sample_image
 
 import kerasseg
-from kerasseg import figures
+from kerasseg import datasets, figures
 from kerasseg.chapter import Chapter
 from kerasseg.inference import dense_crf
 from kerasseg.layers import AtrousConv2D, BilinearUpsampling2D
@@ -77,7 +77,7 @@ print(f"mean difference {difference:.3f}, mean of the map {np.mean(coarse(x)):.3
 #
 # On this map of $32 \times 32$ positions a rate of $12$ reaches $24$ pixels. A pixel in the middle
 # of the largest object is only 13 pixels away from the frame, so all the taps step over the frame,
-# and they may even land on a neighbour. The middle of large objects fails. Small objects do well,
+# and they may even land on a neighbour. Medium and large objects fail. Small objects do well,
 # because there the convolutions in front of the pyramid already reach the frame.
 
 
@@ -125,25 +125,30 @@ print("rate 12 alone, small, medium, large:", train(pyramid((12, 12, 12))))
 # %% [markdown]
 # ## Exercise 5
 #
-# We shrink a photograph's brightness to two classes, blur them as a coarse network would, and
-# sharpen them again. With a very small `colour_sigma` hardly two pixels are alike, so the CRF does
-# next to nothing beyond smoothing. With a very large one all colours count as alike: the CRF pulls
-# every pixel towards its surroundings, and small parts disappear.
+# With a very small `colour_sigma` hardly two pixels are alike, so nearly every pixel keeps its own
+# class and the edges stay blurred. With a very large one all colours count as alike. The CRF then
+# pulls every pixel towards its surroundings, whatever the image shows, and small objects shrink or
+# disappear.
 
 # %%
-photo = load_sample_image("flower.jpg")[80:280:2, 200:440:2] / 255
-is_flower = (photo[..., 0] > 0.55).astype("float32")[None, :96, :120, None]
-shares = BilinearUpsampling2D(8)(layers.AveragePooling2D(8)(is_flower))[0]
-blurred = np.concatenate([1 - np.asarray(shares), shares], -1)
-panels = {"photograph": photo[:96], "blurred": blurred[..., 1:]}
-for sigma in (0.02, 0.05, 0.3):
+streets = datasets.load("street_scenes", image_size=(192, 256), batch_size=8)
+image, truth = (np.asarray(part)[3] for part in next(iter(streets.validation)))
+one_hot = np.eye(256, dtype="float32")[truth][None, ..., : streets.num_classes]
+shares = np.asarray(BilinearUpsampling2D(8)(layers.AveragePooling2D(8)(one_hot))[0])
+blurred = shares / shares.sum(-1, keepdims=True)
+
+part = (slice(20, 170), slice(130, 256))
+panels = {"stride 8": figures.paint(blurred.argmax(-1)[part], streets.colours)}
+for sigma in (0.003, 0.03, 0.3):
     settings = {"appearance_weight": 3, "appearance_sigma": 20, "smoothness_weight": 0}
-    sharp = dense_crf(photo[:96], blurred, colour_sigma=sigma, **settings)
-    panels[f"colour_sigma {sigma}"] = sharp[..., 1:]
+    sharp = dense_crf(image, blurred, colour_sigma=sigma, **settings).argmax(-1)
+    panels[f"colour_sigma {sigma}"] = figures.paint(sharp[part], streets.colours)
+    changed = 100 * np.mean(sharp != blurred.argmax(-1))
+    print(f"colour_sigma {sigma}: {changed:.1f} % of the pixels change their class")
 lesson.figure(
-    figures.panels(panels, columns=3, title="How alike colours have to be"),
+    figures.panels(panels, columns=4, cell=2.2, title="How alike colours have to be"),
     "crf",
-    "The probability of the flower: white is one.",
+    "A part of the street, in the classes after the CRF.",
 )
 
 # %% [markdown]

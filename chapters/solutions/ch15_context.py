@@ -122,9 +122,9 @@ print("ReLU after enlarging:", relu_last, "  ReLU before enlarging:", relu_first
 # %% [markdown]
 # ## Exercise 6
 #
-# Now the whole image always has half a blue and half an orange sky, so the single mean says
-# nothing about a block. The $2 \times 2$ grid has a left and a right half, and the sky of each half
-# tells boats from cars.
+# Now the whole image always has half a blue and half an orange sky, so the single mean says nothing
+# about a block. The $2 \times 2$ grid has a left and a right half, and the sky of each half tells
+# boats from cars.
 
 
 # %%
