@@ -282,7 +282,7 @@ def train(batches):
     model = conv_autoencoder(batches.element_spec[0].shape[1:], filters=(32, 64))
     rate = keras.optimizers.schedules.CosineDecay(3e-3, lesson.settings.epochs * len(batches))
     model.compile(keras.optimizers.Adam(rate), "binary_crossentropy")
-    history = model.fit(batches, epochs=lesson.settings.epochs, verbose=0)
+    history = model.fit(batches, epochs=lesson.settings.epochs, verbose=0, shuffle=False)
     print(f"{len(history.epoch)} epochs, last loss {history.history['loss'][-1]:.3f}")
     return model
 
@@ -419,8 +419,9 @@ photo_denoiser = conv_autoencoder((None, None, 1), filters=(32, 64))
 photo_denoiser.compile(keras.optimizers.Adam(2e-3), "binary_crossentropy")
 photo_denoiser.fit(
     pairs.map(lambda images: (add_noise(images), images)),
-    epochs=min(8, lesson.settings.epochs),
+    epochs=min(12, lesson.settings.epochs),
     verbose=2,
+    shuffle=False,  # the batches come shuffled
 )
 
 # %%

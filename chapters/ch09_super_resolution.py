@@ -54,7 +54,7 @@ large = np.concatenate([images for images, _ in data.validation.take(4)])
 small = np.asarray(layers.AveragePooling2D(4)(large))
 bilinear = np.asarray(BilinearUpsampling2D(4)(small))
 lesson.figure(
-    figures.panels({"small": small[0], "bilinear": bilinear[0], "original": large[0]}, columns=3),
+    figures.panels({"small": small[1], "bilinear": bilinear[1], "original": large[1]}, columns=3),
     "problem",
     "A small image, its bilinear enlargement, and the image that we want back.",
 )
@@ -145,7 +145,7 @@ residual = large - bilinear
 print(f"standard deviation of the images {large.std():.3f}, of the residuals {residual.std():.3f}")
 lesson.figure(
     figures.panels(
-        {"bilinear": bilinear[0], "residual": 0.5 + residual[0], "original": large[0]}, columns=3
+        {"bilinear": bilinear[1], "residual": 0.5 + residual[1], "original": large[1]}, columns=3
     ),
     "residual",
     "Bilinear image plus residual gives the original. Grey means that nothing is missing.",
@@ -245,7 +245,7 @@ lesson.figure(
 #
 # Each training example is a random square of a scene and its small version. We train two networks
 # that differ in one point: one adds the bilinear image, the other has to draw everything. The loss
-# is the squared error, which is what PSNR measures.
+# is the squared error, which is what PSNR measures. The batches come shuffled (`shuffle=False`).
 
 
 # %%
@@ -261,7 +261,11 @@ for name, residual in (("with residual", True), ("whole image", False)):
     networks[name] = sub_pixel_network(residual=residual)
     networks[name].compile(keras.optimizers.Adam(1e-3), "mse", metrics=[PSNR()])
     history = networks[name].fit(
-        data.train.map(pair), validation_data=(small, large), epochs=settings.epochs, verbose=0
+        data.train.map(pair),
+        validation_data=(small, large),
+        epochs=settings.epochs,
+        verbose=0,
+        shuffle=False,
     )
     curves[name] = history.history["val_psnr"]
     print(f"{name}: {networks[name].count_params():,} weights, {curves[name][-1]:.1f} dB")
@@ -304,30 +308,27 @@ lesson.figure(
 )
 
 # %%
-height, width = (length // 3 for length in settings.image_size)
-part = (1, slice(height, 2 * height), slice(width, 2 * width))
+height, width = settings.image_size
+part = (1, slice(height // 2, 11 * height // 12), slice(5 * width // 8, width))
 nearest = np.asarray(layers.UpSampling2D(4)(small))
-shown = {"small": nearest, "bilinear": bilinear, "network": enlarged, "original": large}
+shown = {"small": nearest, "bilinear": bilinear, "network": enlarged}
+shown = {f"{name}, {psnr(images):.1f} dB": images[part] for name, images in shown.items()}
 lesson.figure(
-    figures.panels(
-        {f"{name}\n{psnr(images):.1f} dB": images[part] for name, images in shown.items()},
-        columns=2,
-        cell=3.4,
-    ),
+    figures.panels({**shown, "original": large[part]}, columns=2, cell=3.4),
     "part",
-    "The middle of the same scene. The numbers are means over the validation images.",
+    "A part of the same scene. The numbers are means over the validation images.",
 )
 
 # %% [markdown]
-# Follow the outlines of the cars and the borders between wall and sky. The bilinear edges are
-# ramps, the edges of the network are steps, and thin poles are darker and narrower. The sky and the
-# road look the same in both, as they should.
+# Follow the outlines of the cars and the borders between the walls and the sky. The bilinear edges
+# are ramps, those of the network are closer to steps, and dark and bright parts have more contrast.
+# Smooth areas look the same in both, as they should.
 #
-# Now look for what the network does *not* do. Windows or signs that were smaller than one small
-# pixel have not come back. Several sharp images fit the same small one, and the answer with the
-# smallest squared error is their mean (lesson 8), which shows no detail at all. So the image with
-# the best PSNR still looks soft. Networks that invent a plausible texture score lower in PSNR and
-# look better.
+# Now look for what the network does *not* do. Detail that was smaller than one small pixel, such as
+# the grain of the road, has not come back. Several sharp images fit the same small one, and the
+# answer with the smallest squared error is their mean (lesson 8), which shows no detail at all. So
+# the image with the best PSNR still looks soft. Networks that invent a plausible texture score
+# lower in PSNR and look better.
 
 # %% [markdown]
 # ## The network expects its own kind of small image

@@ -391,6 +391,9 @@ class Stairs(Layout):
         elif is_straight:
             down = start.y > end.y
             self.arrow([(end.x, bottom if down else top), (end.x, above if down else below)], kind)
+        elif self.is_blocked(start, end):
+            way_round = self.way_round(start, end)
+            self.arrow(way_round, kind)
         else:
             side = above if start.y > end.y else below
             self.arrow([(right, start.y), (end.x, start.y), (end.x, side)], kind)
@@ -398,7 +401,20 @@ class Stairs(Layout):
         if kind == "up" and factor > 2:
             beside = max(right, self.words[source].extent[2])
             x, y = (start.x, top) if is_straight else (beside, start.y)
+            if start.y != end.y and self.is_blocked(start, end):
+                x, y = way_round[2][0], start.y
             self.drawing.words.append(Words(f"×{factor}", x + PAD, y + 0.04, "left"))
+
+    def is_blocked(self, start, end):
+        """Whether other boxes of its row lie between a box and the place below or above another."""
+        return any(start.x < box.x < end.x for box in self.drawing.boxes if box.y == start.y)
+
+    def way_round(self, start, end):
+        """Below the boxes of the row, and from the right to the end."""
+        heights = [box.height for box in self.drawing.boxes if box.y == start.y]
+        low, right = start.y - max(heights) / 2 - ROW_GAP / 2, end.extent[2] + BUS
+        down, up = [(start.x, start.extent[1]), (start.x, low)], [(right, low), (right, end.y)]
+        return [*down, *up, (end.extent[2], end.y)]
 
     def label_rows(self):
         for number in (self.members[row][0] for row in self.rows):

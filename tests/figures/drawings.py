@@ -2,15 +2,30 @@
 
 import functools
 
+import keras
 import pytest
+from keras import layers, ops
 
 from kerasseg import models
 from kerasseg.figures.model_layout import lay_out
 from kerasseg.figures.model_stages import stages_of
+from kerasseg.layers import BilinearUpsampling2D
 from tests.models.zoo import without_weights
 
 IMAGE = (None, None, 3)
+
+
+def super_resolution():
+    """A sum with the enlarged input, past the boxes of the input's row."""
+    x = small = keras.Input(IMAGE, name="small")
+    for i in range(1, 4):
+        x = layers.Conv2D(48, 3, padding="same", name=f"features{i}")(x)
+    x = ops.depth_to_space(x, 4)
+    return keras.Model(small, layers.Add(name="sum")([x, BilinearUpsampling2D(4)(small)]))
+
+
 CASES = {
+    "super_resolution": super_resolution,
     "dense_autoencoder": lambda: models.dense_autoencoder(),
     "conv_autoencoder": lambda: models.conv_autoencoder(IMAGE),
     "vae": lambda: models.vae(),
