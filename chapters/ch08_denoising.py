@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 8 · Denoising: back to the images you have seen
 #
-# Look at the second row of the first figure below. Every pixel is wrong, some of them by half the
+# Look at the second row of the first figure below. Most pixels are wrong, some of them by half the
 # way from black to white, and you still read the digits. No pixel tells you what it was. You read
 # the digits because you know what digits look like.
 #
@@ -177,12 +177,12 @@ lesson.figure(
 )
 
 # %% [markdown]
-# This is the picture to keep in mind for the whole lesson. Plausible images form a thin surface in
-# the space of all images. Noise pushes an image off the surface in a random direction, and hardly
-# any of these directions runs along it. So a denoiser is roughly a *projection*: it moves every
-# image back to the surface. Look at the arrows near the corner. Where several parts of the line are
-# equally near, the mean lies between them and off the line. Remember this for later: a mean of
-# several sharp images is a blurred image.
+# Keep this drawing in mind. Plausible images form a thin surface in the space of all images. Noise
+# pushes an image off the surface in a random direction, and hardly any of these directions runs
+# along it. So a denoiser is roughly a *projection*: it moves every image back to the surface.
+#
+# Look at the arrows near the corner. Where several parts of the line are equally near, the mean
+# lies between them and off the line. A mean of several sharp images is a blurred image.
 
 # %% [markdown]
 # ## The same as layers
@@ -222,9 +222,9 @@ by_memory = remembered.reshape(clean.shape)
 print(f"a memory of {len(train_digits):,} digits: {psnr(by_memory, clean):.1f} dB")
 
 # %% [markdown]
-# It is better than the filters by far. But it has a unit for every image, it cannot combine the top
-# of one seven with the bottom of another, and a photograph has so many possible contents that no
-# memory would ever hold one that is near. We need a network that learns what images have in common.
+# It is better than the filters by far. But it needs a unit for every image, it cannot combine the
+# top of one seven with the bottom of another, and no memory holds an image near every photograph.
+# We need a network that learns what images have in common.
 
 # %% [markdown]
 # ## A network that learns the projection
@@ -312,7 +312,7 @@ lesson.figure(
 # %% [markdown]
 # ## What does the network do with an image that is no digit?
 #
-# If denoising is a projection onto digits, the network must turn *anything* into strokes of digits.
+# If denoising is a projection onto digits, nothing else can come out of the network.
 # We feed it four images without noise: a chessboard, a grey area, a frame and a single column. What
 # do you expect for the chessboard?
 
@@ -325,16 +325,16 @@ strange = np.stack([chess, grey, frame, column])[..., None].astype("float32")
 lesson.figure(
     figures.image_rows(
         {"input": strange, "network": denoiser.predict(strange, verbose=0)},
-        "What is no digit is drawn like one",
+        "What is no digit does not survive",
     ),
     "strange",
     "Four images unlike any training image, and what the denoiser makes of them.",
 )
 
 # %% [markdown]
-# None of the inputs survives. This is the price of knowing what images look like: where an image is
-# unlike everything in the training set, the network changes it all the same, and the result looks
-# convincing. A denoiser trained on healthy organs is a danger in a hospital.
+# None of the inputs survives. The chessboard and the grey area become the same pale shape in the
+# middle, where digits are, and the column disappears, because no digit has ink there. This is the
+# price of knowing what images look like: the network changes whatever is unlike its training set.
 
 # %% [markdown]
 # ## Erased patches
@@ -366,9 +366,8 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The network finds the hole, because grey rectangles are no digits, and continues the strokes. Look
-# for holes that hide all of a stroke. There the network draws a pale grey, the mean of all the
-# digits that fit. This is the corner of the line again.
+# The network finds the hole, because grey rectangles are no digits, and continues the strokes.
+# Where several digits would fit, it draws their mean: pale strokes, as at the corner of the line.
 
 # %% [markdown]
 # ## On photographs
@@ -399,7 +398,8 @@ test_photos = photographs("bsd68", ("camera", "chelsea"))
 
 # %% [markdown]
 # The noise has a standard deviation of $25$ on the scale of $0$ to $255$ on which photographs are
-# stored, the level at which papers compare denoisers most often.
+# stored, the level at which papers compare denoisers most often. The loss is the squared error,
+# which is what PSNR measures.
 
 
 # %%
@@ -416,10 +416,12 @@ count = 64 if lesson.settings.quick else 1600
 crops = np.stack([crop(training_photos[i % len(training_photos)]) for i in range(count)])
 pairs = tf.data.Dataset.from_tensor_slices(crops).shuffle(count).batch(32)
 photo_denoiser = conv_autoencoder((None, None, 1), filters=(32, 64))
-photo_denoiser.compile(keras.optimizers.Adam(2e-3), "binary_crossentropy")
+epochs = min(12, lesson.settings.epochs)
+rate = keras.optimizers.schedules.CosineDecay(3e-3, epochs * len(pairs))
+photo_denoiser.compile(keras.optimizers.Adam(rate), "mse")
 photo_denoiser.fit(
     pairs.map(lambda images: (add_noise(images), images)),
-    epochs=min(12, lesson.settings.epochs),
+    epochs=epochs,
     verbose=2,
     shuffle=False,  # the batches come shuffled
 )
@@ -443,10 +445,11 @@ lesson.figure(
 )
 
 # %% [markdown]
-# Compare two places: a smooth one such as the sky, and an edge. A filter has one strength for all
-# places: if it is weak, grain is left in the sky, if it is strong, it blurs the coat. The network
-# decides from the neighbourhood whether to average or to keep an edge. It is not perfect either:
-# fine texture that looks like noise is removed with the noise.
+# The network is not far ahead of the Gaussian filter in decibels, because most of a photograph is
+# smooth and there a filter is hard to beat. But compare a smooth place such as the sky with an
+# edge. A filter has one strength for all places: if it is weak, grain is left in the sky, and if it
+# is strong, it blurs the outline of the man. The network decides from the neighbourhood whether to
+# average or to keep an edge. Fine texture that looks like noise is removed with the noise.
 
 # %% [markdown]
 # ## Does it hold?
@@ -461,13 +464,11 @@ lesson.figure(
 # ## Where it breaks
 #
 # - **Another noise.** A network trained on one strength of noise blurs images that have less and
-#   leaves grain in images that have more. Train on a range of strengths, as the book does, if
-#   you do not know the strength.
+#   leaves grain in images that have more. Train on the strengths that you expect; the book draws
+#   one from a range for each image.
 # - **Means are blurred.** Where several clean images fit, the network draws their mean. Networks
 #   that should invent one sharp answer need another loss, such as a discriminator's (GAN).
 # - **Other images.** The network knows its training set and nothing else, as the chessboard showed.
-# - **Real cameras.** Real noise depends on brightness and differs from our simulation. Then the
-#   pairs have to be photographed, or the loss has to do without clean images.
 
 # %% [markdown]
 # ## Summary
@@ -484,7 +485,7 @@ lesson.figure(
 # ## Exercises
 #
 # 1. Test the denoiser on digits with less noise and with more, $\sigma = 0.1$ and $0.5$. Where does
-#    it help least? Train another one on the range between the two and compare.
+#    it help least, and why? Train another one on the range between the two and compare.
 # 2. Compute the PSNR of the memory with a tenth, a third and all of the training digits. How does
 #    it depend on their number?
 # 3. Replace the network by `models.dense_autoencoder((8, 8, 1))`. Which result is better? Make its
