@@ -75,9 +75,8 @@ lesson.figure(
 #
 # $$\mathrm{PSNR} = 10 \log_{10} \frac{1}{\mathrm{MSE}}.$$
 #
-# Its unit is the decibel (dB). The one is the square of the largest possible value, so a perfect
-# image has no error and an infinite PSNR. Three decibels more mean half the squared error, ten
-# decibels more mean a tenth. We compute it for each image and average over the images.
+# Its unit is the decibel (dB), and the one is the square of the largest possible value. Ten
+# decibels more mean a tenth of the squared error. We take the mean over the images.
 
 
 # %%
@@ -96,7 +95,7 @@ print(f"noisy digits: {psnr(noisy, clean):.1f} dB")
 #
 # Both rest on one assumption: neighbouring pixels are alike. In these tiny images the strokes are
 # one or two pixels wide, so what the filters smooth away is the digit itself. One of the two makes
-# the images even worse than they were. Which one, do you think?
+# the images even worse than they were. Which one?
 
 # %%
 by_median = median_filter(noisy, (1, 3, 3, 1))
@@ -107,16 +106,14 @@ print(f"Gaussian filter: {psnr(by_gaussian, clean):.1f} dB")
 # %% [markdown]
 # ## The idea: project onto what you have seen
 #
-# Suppose you knew all clean images there are, $x_1, x_2, \dots$, and all were equally likely. You
-# receive the noisy image $y$. Which clean image was it? Noise changes an image by a small amount
-# far more often than by a large amount, so images near $y$ are more likely than images far away. By
-# Bayes' rule the image $x_i$ has the probability
+# Suppose you knew all clean images, $x_1, x_2, \dots$, and all were equally likely. You receive the
+# noisy image $y$. Which clean image was it? Small noise is more likely than large noise, so images
+# near $y$ are more likely than images far away. By Bayes' rule the image $x_i$ has the probability
 #
 # $$w_i = \frac{\exp(-\|y - x_i\|^2 / 2\sigma^2)}{\sum_j \exp(-\|y - x_j\|^2 / 2\sigma^2)},$$
 #
-# where $\|y - x_i\|^2$ is the sum of the squared differences of all pixels. You may not know the
-# image for certain, but you can name the answer that has the smallest squared error on average. It
-# is the mean of the candidates, weighted by their probabilities:
+# where $\|y - x_i\|^2$ is the sum of the squared differences of all pixels. The answer with the
+# smallest squared error on average is the mean of the candidates, weighted by their probabilities:
 #
 # $$\hat x(y) = \sum_i w_i x_i.$$
 
@@ -154,10 +151,10 @@ lesson.figure(
 # You can check the weights with a pencil. With $\sigma^2 = 1/2$ each is proportional to
 # $\exp(-\|y - x_i\|^2)$, and the three squared distances are 0.5, 2.5 and 3.5.
 #
-# The geometry is easiest to see for images of two pixels, because such an image is a point in the
-# plane. Let an edge slide over the two pixels: first the left one turns white, then the right one.
-# The images of all these edges form a line with a corner. We add noise, which pushes the points off
-# the line, and let `project` bring them back.
+# An image of only two pixels is a point in the plane, so we can draw it. Let an edge slide over the
+# two pixels: first the left one turns white, then the right one. The images of all these edges form
+# a line with a corner. We add noise, which pushes the points off the line, and let `project` bring
+# them back.
 
 # %%
 edge = np.linspace(0, 2, 101)
@@ -224,19 +221,19 @@ print(f"a memory of {len(train_digits):,} digits: {psnr(by_memory, clean):.1f} d
 # %% [markdown]
 # It is better than the filters by far. But it needs a unit for every image, it cannot combine the
 # top of one seven with the bottom of another, and no memory holds an image near every photograph.
-# We need a network that learns what images have in common.
+# We need a network that learns what images share.
 
 # %% [markdown]
 # ## A network that learns the projection
 #
-# Here is the trick. We cannot list all images, but we have examples, and we can add noise to them
-# as often as we like. Train a network $f$ to return the clean image:
+# We cannot list all images, but we have examples, and we can add noise to them as often as we like.
+# Train a network $f$ to return the clean image:
 #
 # $$\min_f \; \mathrm{E}\,\| f(x + \sigma n) - x \|^2.$$
 #
 # The letter $\mathrm{E}$ is the mean over all images $x$ and all noise $n$. For one noisy image the
-# best answer is, once more, the mean of the clean images that it may have been. So training on this
-# loss makes $f$ approach $\hat x$, and nobody has to compute a distance.
+# best answer is, once more, the mean of the clean images that it may have been. So training makes
+# $f$ approach $\hat x$.
 #
 # In lesson 6 an autoencoder needed a narrow code, because it could otherwise copy its input. Here
 # copying is a bad answer: the input is noisy and the target is not. A denoising autoencoder needs
@@ -274,7 +271,7 @@ lesson.figure(
 # We train it on pairs of a noisy and a clean digit. The loss is the binary cross-entropy of each
 # pixel, as in lesson 6. Its best answer is the same mean as that of the squared error, but its
 # gradient does not vanish where the sigmoid is close to $0$ or $1$, so training is faster. The
-# learning rate falls to zero along a cosine, which saves us from choosing when to stop.
+# learning rate falls to zero along a cosine, so we need not choose when to stop.
 
 
 # %%
@@ -306,15 +303,15 @@ lesson.figure(
 # %% [markdown]
 # The filter leaves a grey veil and washed-out strokes. The memory gives clean digits, but each of
 # them is somebody else's: it has nothing better than the training images nearest to the input. The
-# network puts the strokes where this writer put them. It has never seen the image either, but it
-# has learned strokes, and strokes can be combined in more ways than whole images.
+# network puts the strokes where this writer put them. It has learned strokes, and strokes can be
+# combined in more ways than whole images.
 
 # %% [markdown]
 # ## What does the network do with an image that is no digit?
 #
-# If denoising is a projection onto digits, nothing else can come out of the network.
-# We feed it four images without noise: a chessboard, a grey area, a frame and a single column. What
-# do you expect for the chessboard?
+# If denoising is a projection onto digits, nothing else can come out of the network. We feed it
+# four images without noise: a chessboard, a grey area, a frame and a single column. What do you
+# expect for the chessboard?
 
 # %%
 chess = np.indices((8, 8)).sum(0) % 2
@@ -340,8 +337,8 @@ lesson.figure(
 # ## Erased patches
 #
 # Noise leaves a trace of every pixel. Now let a grey rectangle hide part of the image, so that
-# nothing is left of some pixels. No filter can help, because the neighbours are hidden too. But
-# nothing in our training was about noise. The same network, trained anew on images with holes,
+# nothing is left of some pixels. No filter can help, because the neighbours are hidden too. But the
+# training was not about noise in particular. The same network, trained anew on images with holes,
 # learns to fill them. We do not tell it where the hole is.
 
 # %%
@@ -372,12 +369,12 @@ lesson.figure(
 # %% [markdown]
 # ## On photographs
 #
-# Nobody can collect all photographs, but small parts of them repeat: edges, surfaces, textures. The
-# network is made of convolutions, so it learns such parts from small crops and then runs on
-# photographs of any size. We take photographs that come with scikit-image, in grey and at half
-# their size, keep two of them for the test, and cut the training crops from the others. With
-# `--data-dir FOLDER` the page uses your photographs instead: PNG files in `FOLDER/train400` to
-# train on and in `FOLDER/bsd68` to test on, the names of the usual benchmark.
+# Small parts of photographs repeat: edges, surfaces, textures. The network is made of convolutions,
+# so it learns such parts from small crops and then runs on photographs of any size. We take
+# photographs that come with scikit-image, in grey and at half their size, keep two of them for the
+# test, and cut the training crops from the others. With `--data-dir FOLDER` the page uses your
+# photographs instead: PNG files in `FOLDER/train400` to train on and in `FOLDER/bsd68` to test on,
+# the names of the usual benchmark.
 
 
 # %%
@@ -445,11 +442,11 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The network is not far ahead of the Gaussian filter in decibels, because most of a photograph is
-# smooth and there a filter is hard to beat. But compare a smooth place such as the sky with an
-# edge. A filter has one strength for all places: if it is weak, grain is left in the sky, and if it
-# is strong, it blurs the outline of the man. The network decides from the neighbourhood whether to
-# average or to keep an edge. Fine texture that looks like noise is removed with the noise.
+# The network is not far ahead of the Gaussian filter in decibels: most of a photograph is smooth,
+# and there a filter is hard to beat. But compare the sky with an edge. A filter has one strength
+# for all places: if it is weak, grain is left in the sky, and if it is strong, it blurs the outline
+# of the man. The network decides from the neighbourhood whether to average or to keep an edge. Fine
+# texture that looks like noise is removed with the noise.
 
 # %% [markdown]
 # ## Does it hold?
@@ -457,8 +454,8 @@ lesson.figure(
 # On MNIST, with a noise of 0.5, the convolutional autoencoder gains 10.7 dB over the noisy image,
 # the best linear denoiser for this data set 8.3 dB and a median filter 4.8 dB
 # ([experiment](results/denoising_mnist/results.md)). The book's dense autoencoder, with a code of
-# 32 numbers, gains 6.6 dB. That is no contest between dense and convolutional layers: the code of
-# the convolutional network holds 2,048 numbers there, so one has a bottleneck and the other none.
+# 32 numbers, gains 6.6 dB. That does not compare the kinds of layers alone: the code of the
+# convolutional network holds 2,048 numbers, so one network has a bottleneck and the other none.
 
 # %% [markdown]
 # ## Where it breaks
@@ -479,7 +476,7 @@ lesson.figure(
 # - A trained network learns the same projection from pairs of a damaged and a clean image, and it
 #   combines parts of images where a memory can only choose among whole ones.
 # - The corruption defines the task: noise, holes or anything else that we can simulate.
-# - Whatever is unlike the training set is changed into something like it.
+# - Whatever is unlike the training set is changed.
 
 # %% [markdown]
 # ## Exercises
