@@ -451,11 +451,16 @@ lesson.figure(
 # %% [markdown]
 # ## Does it hold?
 #
-# On MNIST, with a noise of 0.5, the convolutional autoencoder gains 10.7 dB over the noisy image,
+# On MNIST, with $\sigma = 0.5$, the convolutional autoencoder gains 10.7 dB over the noisy image,
 # the best linear denoiser for this data set 8.3 dB and a median filter 4.8 dB
 # ([experiment](results/denoising_mnist/results.md)). The book's dense autoencoder, with a code of
-# 32 numbers, gains 6.6 dB. That does not compare the kinds of layers alone: the code of the
+# $32$ numbers, gains 6.6 dB. That does not compare the kinds of layers alone: the code of the
 # convolutional network holds 2,048 numbers, so one network has a bottleneck and the other none.
+#
+# On the photographs of BSD68, with `--data-dir` and otherwise as above, the network reaches 26.3 dB
+# and the Gaussian filter 26.2 dB. Halving the maps costs detail that nothing brings back. DnCNN
+# (see below) reports 29.2 dB with seventeen convolutions at full resolution that predict the noise
+# and subtract it, an idea that lesson 9 takes up.
 
 # %% [markdown]
 # ## Where it breaks

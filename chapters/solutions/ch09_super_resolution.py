@@ -121,9 +121,9 @@ assert np.allclose(transposed(maps), by_sub_pixels, atol=1e-5)
 # ## Exercise 5
 #
 # The filter has 25 inputs and a constant for each of the 16 pixels, the same for all colours. It is
-# a strong rival: it is fitted exactly, by least squares, and a linear filter can sharpen edges. With
-# the few epochs of this page the network only just reaches it. It has to pass it, as the one in the
-# experiment does, before we can say that it has learned more than a filter.
+# a strong rival: it is fitted exactly, by least squares, and a linear filter can sharpen edges.
+# With the few epochs of this page the network only just reaches it. It has to pass it, as the one
+# in the experiment does, before we can say that it has learned more than a filter.
 
 
 # %%
