@@ -7,8 +7,8 @@
 # a block of $16 \times 16$ pixels.
 #
 # The first figure below shows what that means for a street scene. Its right column is the ground
-# truth with a single label for each block. Poles and signs are gone and cars are staircases. No
-# decoder can restore outlines that are not there any more. **U-Net** does something simpler: it
+# truth with a single label for each block. Poles and signs are gone and cars are staircases. A
+# decoder that starts from so coarse a map can only guess the outlines. **U-Net** need not guess: it
 # keeps a copy of the maps from before each pooling and hands them across to the decoder.
 #
 # In this lesson you write U-Net, train it with and without these copies, look at the difference,
@@ -463,7 +463,8 @@ lesson.figure(
 # Regions see a whole row of parked cars as one. Watershed cuts the row into pieces, and the error
 # in the number of cars shrinks by a third. It is still not good at cars: they hide each other, and
 # the narrowest place in a row of them need not lie between two of them. Nuclei are rounder and
-# rarely hide each other, so there the narrow places are the right ones.
+# rarely hide each other, so there the narrow places are the right ones: regions count about seven
+# of ten nuclei, watershed about nine.
 #
 # > **A relative: FC-DenseNet.** If copies help once, why not everywhere? In a *dense block* each
 # > layer sees the maps of all layers before it, concatenated, and adds a few of its own, such as
@@ -511,8 +512,8 @@ lesson.figure(
 #
 # ## Further reading
 #
-# - Ronneberger, Fischer and Brox 2015, [U-Net: convolutional networks for biomedical image
-#   segmentation](https://arxiv.org/abs/1505.04597)
+# - Ronneberger, Fischer and Brox 2015,
+#   [U-Net: convolutional networks for biomedical image segmentation](https://arxiv.org/abs/1505.04597)
 # - Milletari, Navab and Ahmadi 2016, [V-Net](https://arxiv.org/abs/1606.04797), which introduces
 #   the Dice loss
 # - Jégou and others 2017, [The one hundred layers tiramisu](https://arxiv.org/abs/1611.09326),
