@@ -446,8 +446,9 @@ assert np.allclose(stacked, summed, atol=1e-5)
 #    $1 \times 1$ convolution with the middle weights.
 # 5. Enlarging before scoring gives the same result as scoring before enlarging. Is that still true
 #    if there is a ReLU between the two?
-# 6. A small project: draw harbours, with the sea on the left or on the right half of the image and
-#    a strip of sky above each half. Which grid of the pyramid is now needed?
+# 6. A small project: draw harbours. Put a strip across the middle, one half of it blue and the
+#    other orange, in random order, and a block at the bottom of each half. Which grid of the
+#    pyramid is now needed? Would it also help if the strip were at the upper edge?
 #
 # ## Further reading
 #
