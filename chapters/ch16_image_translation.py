@@ -266,7 +266,7 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The narrow view paints a bright road as blue as the sky. The wide view knows where the sky is and
+# The narrow view mixes up bright roads and bright skies. The wide view knows where the sky is and
 # where the road is. But look at the cars. Even the better network paints most of them grey. Is it
 # too small? No, it does what we asked for.
 #
@@ -353,8 +353,8 @@ lesson.figure(
 )
 
 # %% [markdown]
-# By day one recognises the sky, the walls and the yellow bus; where the noise hid the detail, there
-# are blurred patches. In the scenes, sky, houses and road have their places, because outlines show
+# By day one recognises the sky, the walls and the bus. Where the noise hid the detail, there are
+# blurred patches. In the scenes, sky, houses and road have their places, because outlines show
 # them. The paint is invented, and the invention is the mean again.
 #
 # ## Does it hold?
