@@ -308,9 +308,10 @@ print("not zero, after the convolutions:", *filled[1])
 # Above lie dots, below areas. After an unpooling only about one value in eight is not zero, less
 # than a quarter, because ReLU had already set some of the maxima to zero. Convolutions raise this
 # to about a half. From left to right the areas become finer. The deepest stage knows little more
-# than above and below. Then the road separates from what stands on it, and at the end the outlines
-# of roofs, trees and cars appear. Each stage takes its *content* from the stage before, and its
-# *positions* from the encoder.
+# than above and below. Then the road separates from what stands on it, and the skyline appears. In
+# the last stage the mean of the channels hides the most: each channel has a pattern of its own
+# there, and the scores read them apart. Each stage takes its *content* from the stage before, and
+# its *positions* from the encoder.
 #
 # ## What do the positions contribute?
 #
