@@ -1,19 +1,18 @@
 # %% [markdown]
 # # 1 · Downsampling: how a network makes its maps smaller
 #
-# A photograph has hundreds of thousands of pixels, and the answer to "is this a temple?" is a
-# single word. Between the two a network throws away almost everything it was given. The art lies
-# in what it throws away: the exact place of every leaf may go, the fact that there *is* a roof must
-# stay.
+# A photograph has millions of pixels, and the answer to "is this a temple?" is a single word.
+# Between the two a network throws away almost everything it was given. The art lies in what it
+# throws away: the exact place of every leaf may go, the fact that there *is* a roof must stay.
 #
-# The part of a network that does this is called the *encoder*. It consists of very few kinds of
-# operations, repeated many times, and this lesson takes each of them apart: convolution with its
-# stride and padding, pooling, and the cheap kinds of convolution that phones use.
+# The part of a network that does this is called the *encoder*. It repeats a few kinds of operations
+# many times. This lesson takes each of them apart: convolution with its stride and padding,
+# pooling, and the cheap convolutions of networks for phones.
 #
 # *You learn* how convolution, stride, padding and pooling turn a large map into a small one, and
 # what separable convolutions save.
-# *In the book:* chapter 3, "Discovering CNNs". *You need:* Python, NumPy and the idea of a neural
-# network. *Time:* one minute on two cores.
+# *In the book:* chapter 3, "Discovering CNNs".
+# *You need:* Python, NumPy and the idea of a neural network. *Time:* one minute on two cores.
 
 # %%
 import keras
@@ -32,8 +31,11 @@ keras.utils.set_random_seed(0)
 # ## How small can an image become?
 #
 # The simplest way to make an image smaller is to replace every block of pixels by its mean. Here is
-# a photograph, and the same photograph with fewer and fewer blocks. At which size do you stop
-# recognising the temple? At which size would you still *guess* that there is a building?
+# a photograph with fewer and fewer blocks. At which size do you stop recognising the temple? At
+# which size would you still *guess* that there is a building?
+#
+# In the code, `reshape` gives each block two axes of its own, and `mean` averages over both.
+# `lesson.figure` shows and saves what `figures` draws; you need not know how.
 
 # %%
 temple = load_sample_image("china.jpg")[:384, :576] / np.float32(255)
@@ -51,12 +53,12 @@ lesson.figure(
 # %% [markdown]
 # A network shrinks its maps for three reasons. Each value of a small map stands for a large part of
 # the image, so the network can judge parts that belong together (lesson 2). A small map is cheap to
-# compute with. And a layer behind a small map needs fewer weights, so it has less room to learn
-# the training images by heart (exercise 5).
+# compute with. And a fully connected layer behind a small map needs fewer weights, so it has less
+# room to learn the training images by heart (exercise 5).
 #
-# But the mean is a poor summary: it keeps the colour of a block and nothing else. A network first
-# computes better descriptions of each place, called *features*, and then shrinks those. It computes
-# them with convolutions.
+# But the mean is a poor summary: it keeps the colour of a block and nothing else. With
+# convolutions, a network first computes better descriptions of each place, called *features*, and
+# then shrinks those.
 #
 # ## Convolution by hand
 #
@@ -68,7 +70,8 @@ lesson.figure(
 #
 # Here $u$ and $v$ count the rows and columns of the kernel, $b$ is a constant called the *bias*,
 # and $s$ is the *stride*: by how many pixels the window moves from one output to the next. With
-# $s = 2$ the output has half as many rows and columns. That is downsampling.
+# $s = 2$ the output has half as many rows and columns. That is downsampling. The function below has
+# no bias.
 
 
 # %%
@@ -83,9 +86,9 @@ def convolve(x, kernel, stride=1):
 
 
 # %% [markdown]
-# Let us check it on an image that is dark on the left and bright on the right. Our kernel has $-1$
-# on its left and $1$ on its right. So it answers the question: how much brighter is the right side
-# of this window than the left?
+# We check it on an image that is dark on the left and bright on the right. Our kernel, with $-1$ on
+# its left and $1$ on its right, asks: how much brighter is the right side of the window than the
+# left?
 
 # %%
 image = np.array([[1, 1, 1, 4, 4, 4]] * 5)
@@ -108,13 +111,15 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The answer is zero where the window is even and nine on the edge: three rows, each brighter by
-# three. Nobody will tell a network to look for edges. It starts from random kernels, and gradient
-# descent finds those that help with its task. In trained networks, many kernels of the first layer
-# turn out to be edge detectors much like this one.
+# The answer is zero where the window is equally bright everywhere, and nine on the edge: three
+# rows, each brighter by three. Nobody tells a network to look for edges. It starts from random
+# kernels, and gradient descent finds those that help with its task. In trained networks, many
+# kernels of the first layer turn out to be edge detectors much like this one.
 #
-# Keras's layer does the same sum. (Mathematicians would call it a correlation, because in their
-# convolution the kernel is turned by half a circle. A learned kernel does not care.)
+# Keras's layer computes the same sum. Its images have four axes (image, row, column, channel), and
+# so have its kernels (row, column, input channel, output channel): hence each `None` below.
+# (Strictly, the sum is a *cross-correlation*. A convolution in mathematics first rotates the kernel
+# by half a turn. For a learned kernel this makes no difference.)
 
 # %%
 layer = layers.Conv2D(1, 3, strides=2, use_bias=False)
@@ -134,12 +139,12 @@ assert np.allclose(np.squeeze(output), by_hand[2])
 # $$\left\lfloor \frac{n + 2p - k}{s} \right\rfloor + 1$$
 #
 # windows, where the brackets mean rounding down. With $p = (k - 1)/2$ and stride one the size does
-# not change: Keras calls this `padding="same"`, and no padding `"valid"`. The formula also says
-# that a kernel of one by one shrinks nothing, whatever number of them you stack. Only strides,
-# poolings and missing padding make a map smaller.
+# not change. Keras calls this `padding="same"`, and no padding `"valid"`. The formula also says
+# that kernels of one by one never shrink a map, however many you stack.
 #
-# Padding is not free. To a kernel, a row of zeros looks like something dark. What will an edge
-# detector say about a sheet of white paper? Its weights are 8 in the middle and $-1$ around.
+# Padding is not free, because to a kernel zeros look black. What will an edge detector say about a
+# sheet of white paper? Its weights are 8 in the middle and $-1$ around, so where nothing changes it
+# answers zero.
 
 # %%
 paper = np.ones((4, 6), int)
@@ -160,16 +165,15 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The frame is the end of the image and not of anything in it. Trained networks learn to live with
-# it. But outputs near the border are less reliable, and lesson 3 shows a case in which padding must
-# be avoided.
+# The frame marks the end of the image, not of any object. A network can learn to ignore it, but
+# outputs near the border are less reliable, and lesson 3 has to avoid padding.
 #
 # ## Pooling: one number for a window
 #
-# *Pooling* also moves a window across the map, usually by its own width, and keeps a single number
-# of each: the largest in **max pooling**, the mean in **average pooling**. There are no weights, so
-# even a large window costs nothing to learn. Which of the two should you take? Consider three
-# windows with the same mean.
+# *Pooling* also moves a window across the map, usually by its own width, and keeps one number of
+# each window: the largest in **max pooling**, the mean in **average pooling**. There is nothing to
+# learn, however large the window. Which of the two should you take? Consider three windows with the
+# same mean.
 
 
 # %%
@@ -196,12 +200,11 @@ lesson.figure(
 # %% [markdown]
 # If a value says "here is an eye", then a window that contains one strong answer contains an eye,
 # and the zeros around it are no argument against it. The maximum reports the eye; the mean waters
-# it down. The wider the values spread, the larger the difference. This is why max pooling is the
-# usual choice between convolutions.
+# it down. This is why max pooling is a common choice between convolutions.
 #
 # The layers give the same numbers. **Global average pooling** goes all the way: its window is the
-# whole map, and one number per channel is left. Classifiers end with it, and lesson 15 uses it to
-# summarise a whole scene.
+# whole map, and one number per channel is left. Many classifiers end with it, and lesson 15 uses it
+# to summarise a whole scene.
 
 # %%
 x = feature[None, :, :, None].astype("float32")
@@ -223,31 +226,32 @@ for name, picture in (("night sky", sky), ("noisy temple", noisy)):
     pooled[f"{name}, maximum"] = np.asarray(layers.MaxPooling2D(8)(picture[None])[0])
     pooled[f"{name}, mean"] = np.asarray(layers.AveragePooling2D(8)(picture[None])[0])
 lesson.figure(
-    figures.panels(pooled, title="Max pooling keeps the stars and the noise", columns=3, cell=3),
+    figures.panels(pooled, title="Max pooling keeps faint galaxies, and noise", columns=3, cell=3),
     "sky_and_noise",
-    "The maximum finds every galaxy and, in the noisy photograph, the largest error of every "
-    "window. The mean does the opposite.",
+    "Above, the maximum keeps faint galaxies visible that the mean loses. Below, it keeps the "
+    "largest error of every window, and the mean loses the errors.",
 )
 
 # %% [markdown]
-# With noise, the maximum picks the worst error of each window, and the whole image becomes white.
-# The mean lets errors of both signs cancel. So use the maximum for features that a layer has made
-# sparse and reliable, the mean where every value counts, as in resizing an image or summarising a
-# last map. A third choice is a convolution with stride two. It can learn the mean, or whatever
+# With noise, the maximum picks the brightest error of each window, and nearly the whole image
+# becomes white. In the mean, errors of both signs cancel. So use the maximum for features that are
+# sparse and reliable, and the mean where every value counts, as in resizing an image or summarising
+# a last map. A third choice is a convolution with stride two. It can learn the mean, or whatever
 # weighted sum serves the task better, and pays for it with weights.
 #
 # ## From three channels to one map
 #
-# So far the image had one channel. A colour image has three, and a feature map deep in a network
-# has hundreds. Then each filter has one kernel *per channel*. Each kernel makes its own map from
-# its own channel, the maps are added, and the bias is added last:
+# A colour image has three channels, and a feature map deep in a network has hundreds. Then each
+# filter has one kernel *per channel*. Each kernel makes its own map from its own channel, the maps
+# are added, and the bias is added last:
 #
 # $$y = b + \sum_{c=1}^{C} w_c * x_c$$
 #
-# where $x_c$ is the channel with the number $c$ of $C$, $w_c$ its kernel and $*$ the convolution.
-# Let us build a filter that finds a flower. Its petals are rich in red and poor in blue. So the
-# filter averages small windows of each channel, with weight $1$ on red and $-0.5$ on green and on
-# blue, so that every grey gives zero. A negative bias asks for a clear difference.
+# where $x_c$ is channel $c$ of $C$, $w_c$ its kernel and $*$ the convolution. Let us build a filter
+# that finds a flower. Its petals are rich in red and poor in blue. So the filter averages small
+# windows of each channel and weights red by $1$, green and blue by $-0.5$ each. Every grey then
+# gives zero. A negative bias demands a clear difference, and the activation, a ReLU, turns negative
+# sums into zeros.
 
 # %%
 flower = load_sample_image("flower.jpg")[40:424, 60:636] / np.float32(255)
@@ -282,9 +286,8 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The last line of the first cell is the formula as an assert. The layer that stops before the sum
-# is called a **depthwise convolution**: one kernel per channel, as many maps as channels, nothing
-# mixed. It keeps the channels apart, which the standard convolution cannot do.
+# The `assert` is the formula. The layer that stops before the sum is called a **depthwise
+# convolution**: one kernel per channel, as many maps as channels, nothing mixed.
 #
 # ## The price of a convolution
 #
@@ -297,13 +300,13 @@ lesson.figure(
 #
 # A **depthwise separable convolution** is a depthwise one followed by a convolution of one by one,
 # which does the mixing. The standard layer looks around and mixes channels in one step; the
-# separable layer does one after the other. The saving is
+# separable layer does one after the other. What remains is a share of
 #
 # $$\frac{K^2 C + C M}{K^2 C M} = \frac{1}{M} + \frac{1}{K^2},$$
 #
-# for kernels of three by three and many channels about a ninth. Every weight is used once for every
-# position of the output, so the number of multiplications is the number of weights times the height
-# and width of the output, and shrinks by the same factor.
+# for kernels of three by three and many output channels about a ninth. Every weight is used once
+# for every position of the output, so the number of multiplications is the number of weights times
+# the height and width of the output, and shrinks by the same factor.
 
 # %%
 C, M, K = 64, 64, 3
@@ -341,13 +344,17 @@ def encoder(convolution):
 lesson.figure(
     figures.architecture(encoder(layers.Conv2D)),
     "architecture",
-    "The encoder. At every pooling the maps become half as high and wide, and the convolution "
-    "behind it may have more channels at no more cost.",
+    "The encoder. Each pooling leaves a quarter of the positions, which pays for more channels "
+    "behind it. The last arrow is the global average pooling.",
 )
 
 # %% [markdown]
 # Read the drawing from left to right: the maps become smaller and the channels more. Nearly every
 # encoder has this shape. What it loses in *where* it gains in *what*.
+#
+# Now we train it with both kinds of convolution on scikit-learn's handwritten digits. (The last
+# layer has no softmax, which `from_logits=True` tells the loss.) One network has about a seventh of
+# the other's weights. Before you run the cells, guess: how far apart will their curves be?
 
 # %%
 digits = datasets.load("digits", target="label", batch_size=32)
@@ -362,10 +369,6 @@ for convolution in (layers.Conv2D, layers.SeparableConv2D):
     name = f"{convolution.__name__}: {model.count_params():,} weights"
     accuracy[name] = history.history["val_accuracy"]
     print(f"{name}, {100 * accuracy[name][-1]:.1f} % of the test digits right")
-
-# %% [markdown]
-# Before you look: one network has about a seventh of the other's weights. How far apart will their
-# curves be?
 
 # %%
 lesson.figure(
@@ -383,31 +386,27 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The separable network learns more slowly at first and ends within a few digits of the other. So
-# most of the weights of a standard convolution describe patterns that can as well be built in two
-# steps: first look around, then mix the channels.
-
-# %% [markdown]
+# The separable network learns more slowly at first and ends nearly as high. On these digits, two
+# cheap steps do almost the work of an expensive one.
+#
 # ## Does it hold?
 #
-# Digits are an easy task. MobileNets compared the two kinds on ImageNet's thousand classes: with
-# standard convolutions 71.7 % of the images were right, with separable ones 70.6 %, at a seventh of
-# the weights and a ninth of the multiplications
-# ([Howard et al. 2017](https://arxiv.org/abs/1704.04861), table 4). Among the segmentation networks
-# of this course, DeepLab v1 to v3 use standard convolutions. Their successor, DeepLab v3+, replaced
-# them by separable ones.
-
-# %% [markdown]
+# MobileNets compared the two kinds on ImageNet's thousand classes: with standard convolutions 71.7
+# % of the images were right, with separable ones 70.6 %, at a seventh of the weights and a ninth of
+# the multiplications ([Howard et al. 2017](https://arxiv.org/abs/1704.04861), table 4). Among the
+# segmentation networks of this course, DeepLab v1 to v3 use standard convolutions. Their successor,
+# DeepLab v3+, replaced them by separable ones.
+#
 # ## Where it breaks
 #
-# - **What is pooled away is gone.** Two images that differ in the place of a maximum have the same
-#   pooled map. A network that must draw an outline needs that place back: lessons 4, 5 and 12.
-# - **Even sizes are ambiguous.** With stride two and an even number of rows, Keras pads at the end
-#   only, PyTorch users usually on both sides. Ported weights then see the image shifted by a pixel.
+# - **What is pooled away is gone.** Two images that differ in the place of a maximum can have the
+#   same pooled map. A network that must draw an outline needs that place back: lessons 4, 5 and 12.
+# - **Even sizes are ambiguous.** With a kernel of three, stride two and an even number of rows,
+#   Keras pads at the end only, PyTorch users usually on both sides. Ported weights then see the
+#   image shifted by a pixel.
 # - **Fewer multiplications are not always less time.** A separable convolution still has to read
 #   and write whole feature maps, twice, and on a GPU that often takes longer than the arithmetic.
-
-# %% [markdown]
+#
 # ## Summary
 #
 # - A convolution multiplies a window with a kernel and adds up. Stride, pooling and missing padding
@@ -418,12 +417,11 @@ lesson.figure(
 # - A filter makes one map per channel and adds them. A depthwise convolution leaves out the sum, a
 #   separable one adds a convolution of one by one to mix.
 # - Separable convolutions need about $1/K^2$ of the weights and multiplications.
-
-# %% [markdown]
+#
 # ## Exercises
 #
 # 1. An image of 224 by 224 pixels meets a kernel of seven with stride two and a padding of three.
-#    How large is the output? Compute it, then check it with a layer.
+#    How large is the output? Check it with a layer.
 # 2. Pad the white paper with a mirror image of itself (`ReflectionPadding2D` of this package, or
 #    `np.pad(..., mode="reflect")`). What happens to the frame, and why?
 # 3. Write average pooling as a convolution. Why can max pooling not be written as one?
@@ -436,8 +434,7 @@ lesson.figure(
 #    separable convolution that comes closest to it. (For each input channel the kernels form a
 #    matrix of nine by $M$; its best approximation of rank one is found by `np.linalg.svd`.) How
 #    much accuracy is lost, and how much does one more epoch bring back?
-
-# %% [markdown]
+#
 # ## Further reading
 #
 # - Dumoulin and Visin 2016, [A guide to convolution arithmetic for deep

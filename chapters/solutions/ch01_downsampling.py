@@ -95,11 +95,11 @@ for kind in (layers.Conv2D, layers.SeparableConv2D):
 #
 # Each pooling divides the inputs of the fully connected layer by four, and the global average
 # leaves one per channel. All three networks learn the hundred training digits by heart, and on the
-# test digits they are equal within the chance of a few trainings: here sixty times fewer weights
-# cost nothing. They show their worth when the digits move by a single pixel. A layer with a weight
-# for every place has learned where a stroke was in the training digits. Poolings and averages
-# cannot learn that, because they do not see it. Fewer weights do not always mean better scores;
-# they mean fewer irrelevant details that a network *can* learn.
+# test digits they are equal within the chance of a few trainings: here sixty times fewer weights in
+# the last layer cost nothing. They show their worth when the digits move by a single pixel. A layer
+# with a weight for every place has learned where a stroke was in the training digits. Behind
+# poolings and averages the exact place is gone, so it cannot be learned. Fewer weights do not
+# always mean better scores; they mean fewer irrelevant details that a network *can* learn.
 
 # %%
 digits = datasets.load("digits", target="label", batch_size=32)
@@ -147,8 +147,8 @@ for name, pools, summary in (
 # one kernel $d_c$, for each pair a number $p_{c,m}$. So for each $c$ the kernels of the standard
 # convolution, written as a matrix of nine rows and $M$ columns, must be the product of a column
 # $d_c$ and a row $p_c$. The best such product is the first term of the matrix's singular value
-# decomposition. Much is lost at first, because nobody trained these kernels to be alike. A short
-# training brings most of it back.
+# decomposition. Much is lost at first, because in training nothing made the nine-by-$M$ matrices
+# nearly of rank one. A short training brings most of it back.
 
 # %%
 keras.utils.set_random_seed(0)
@@ -159,7 +159,7 @@ by_channel = kernel.transpose(2, 0, 1, 3).reshape(64, 9, 64)
 u, s, v = np.linalg.svd(by_channel, full_matrices=False)
 depth = (u[:, :, 0] * s[:, :1]).T.reshape(3, 3, 64, 1)
 point = v[:, 0][None, None]
-print(f"share of the kernels' power that is kept: {(s[:, 0] ** 2).sum() / (s**2).sum():.2f}")
+print(f"share of the squared weights that is kept: {(s[:, 0] ** 2).sum() / (s**2).sum():.2f}")
 
 separable = layers.SeparableConv2D(64, 3, padding="same", activation="relu")
 y_map = separable(standard.input)
