@@ -5,9 +5,9 @@
 # house? Nobody can tell, however clever, because the answer lies outside the keyhole.
 #
 # Every output of a convolutional network looks at the image through such a keyhole. It is called
-# the *receptive field*: the part of the image that can change this output. A network that has to
-# name every pixel needs a large one, to know what a pixel belongs to. It also needs a fine map, to
-# draw the outline. This lesson shows why the two are in conflict, and how convolutions with holes
+# the *receptive field*: the part of the image that can change this output. A network that labels
+# every pixel needs a large one, to know what a pixel belongs to. It also needs a fine map, to draw
+# the outline. This lesson shows why the two are in conflict, and how convolutions with holes
 # resolve it.
 #
 # *You learn* how to compute what an output of a network sees, and how dilation enlarges it without
@@ -56,7 +56,7 @@ lesson.figure(
 # Take two convolutions with kernels of three, one after the other. An output of the second looks at
 # three values of the map in between. Each of those looks at three pixels, and their windows
 # overlap. The drawing follows a single output back to the image, along one row. The numbers count
-# the paths: in how many ways a value can reach the output.
+# the paths: in how many ways a value can reach the output. (`np.roll` shifts a row.)
 
 
 # %%
@@ -91,6 +91,9 @@ lesson.figure(
 # for the kernel and the stride of layer $l$, both grow layer by layer:
 #
 # $$r_l = r_{l-1} + (k_l - 1)\, j_{l-1}, \qquad j_l = s_l\, j_{l-1}, \qquad r_0 = j_0 = 1.$$
+#
+# The function below takes a list of pairs, kernel and stride. Our example is VGG-16, a classic
+# encoder: five stages of convolutions, `(3, 1)`, each followed by a pooling, `(2, 2)`.
 
 
 # %%
@@ -107,9 +110,9 @@ vgg16 = [window for n in stages for window in [(3, 1)] * n + [(2, 2)]]
 print("VGG-16 sees a field of {} pixels, at a jump of {}".format(*field_by_hand(vgg16)))
 
 # %% [markdown]
-# That was VGG-16, a classic encoder: five stages of convolutions, `(3, 1)`, each followed by a
-# pooling, `(2, 2)`. `receptive_field` reads kernels and strides from the graph of any Keras model,
-# and finds the same.
+# `receptive_field` reads kernels and strides from the graph of any Keras model. We build the same
+# stages, with one channel only, because channels do not change the field. (`AtrousConv2D` is
+# explained below. At rate one it is an ordinary convolution.)
 
 
 # %%
@@ -143,19 +146,19 @@ for name, rates, pool in (
     print(f"{name:22} field {field.size:3} pixels, one output every {field.stride:2} pixels")
 
 # %% [markdown]
-# Without poolings the same thirteen convolutions see only an eighth as far in each direction:
-# the keyhole has shrunk to a pane of glass. This is the dilemma of segmentation. A classifier can
-# accept the coarse map, because it gives one answer for the whole image. A segmentation network
+# Without poolings the same thirteen convolutions see only an eighth as far in each direction. All
+# that is left in the keyhole is a pane of glass. This is the dilemma of segmentation. A classifier
+# can accept the coarse map, because it gives one answer for the whole image. A segmentation network
 # wants both.
 #
-# There are two ways out. Shrink first and enlarge again, as the decoders of the next lessons do. Or
-# keep the size and let each kernel reach further. That is the third line of the table, and the
-# subject of the rest of this lesson.
+# There are two ways out. Shrink first and enlarge again, as the decoders of later lessons do. Or
+# keep the size and let each kernel reach further. This is the third line of the table, and the rest
+# of this lesson is about it.
 #
 # ## Dilation: a kernel with holes
 #
 # A larger kernel would see more, but its weights grow with the square of its size. **Dilated
-# convolution**, also called *atrous* convolution after the French for "with holes", keeps the
+# convolution**, also called *atrous* convolution from the French *à trous*, "with holes", keeps the
 # weights and moves them apart. Its *rate* $d$ is the distance between two neighbouring weights, so
 # that a kernel of $k$ reaches over $(k - 1)\,d + 1$ pixels. Rate 1 is the ordinary convolution.
 
@@ -170,22 +173,23 @@ def with_holes(kernel, rate):
 
 kernel = np.arange(1, 10).reshape(3, 3)
 spread = with_holes(kernel, 2)
-taps = [list(zip(*map(np.ndarray.tolist, np.nonzero(spread))))]
+taps = [list(map(tuple, np.argwhere(spread).tolist()))]
 lesson.figure(
     figures.number_grids(
         {"rate 1": kernel, "rate 2": spread},
         ["spread"],
         marks={"rate 1": [list(np.ndindex(3, 3))], "rate 2": taps},
-        title="Nine weights reach over three pixels, or over five",
+        title="Nine weights reach over 3 x 3 pixels, or over 5 x 5",
     ),
     "dilation",
     "Blue: the weights. The zeros in between are never stored, and nobody multiplies by them.",
 )
 
 # %% [markdown]
-# The layer for it is `AtrousConv2D` (in Keras itself, `Conv2D` with a `dilation_rate`). It gives
-# the numbers of an ordinary convolution with the spread kernel. With `padding="same"` its output
-# has the size of its input, so dilation does not downsample. It only looks further.
+# The package's layer for it is `AtrousConv2D`. (Keras's `Conv2D` with a `dilation_rate` gives the
+# same, sometimes more slowly.) It gives the numbers of an ordinary convolution with the spread
+# kernel. With `padding="same"` its output has the size of its input, so dilation does not
+# downsample. It only looks further.
 
 # %%
 x = np.random.default_rng(0).normal(size=(1, 9, 12, 1)).astype("float32")
@@ -199,9 +203,9 @@ assert np.allclose(layer(x), ops.conv(x, large_kernel, padding="same"), atol=1e-
 # ## Sparse features and dense features
 #
 # DeepLab, the network that made dilation popular, explains it with an experiment that we repeat. We
-# look for vertical edges with a wide kernel of seven, in two ways. *First shrink:* take every
-# second pixel and convolve what is left. *Dilate:* convolve the whole photograph at rate two. Both
-# outputs see thirteen by thirteen pixels, through the same weights.
+# look for vertical edges with a kernel of seven by seven, the slope of a bell curve, in two ways.
+# *First shrink:* take every second pixel and convolve what is left. *Dilate:* convolve the whole
+# photograph at rate two. Both outputs see thirteen by thirteen pixels, through the same weights.
 
 # %%
 photo = load_sample_image("china.jpg")[60:252, 90:346].mean(-1)[None, :, :, None] / 255
@@ -227,22 +231,23 @@ lesson.figure(
         cell=3,
     ),
     "sparse_and_dense",
-    "Vertical edges: grey is none, white and black are edges of either direction.",
+    "Vertical edges: grey is none, white and black are edges of either direction. The middle panel "
+    "has a quarter as many values as the right one.",
 )
 
 # %% [markdown]
 # The `assert` tells the whole story: wherever the sparse map has a value, the dense map has exactly
-# the same. Nothing was gained in how far an output sees. What was gained are the three of four
-# outputs that the small map never computed, and that enlarging can only guess as a mean of its
-# neighbours.
-
-# %% [markdown]
+# the same. Its outputs see no further. What we gain is the other three quarters of the values,
+# which the small map never computed and which enlarging could only guess from their neighbours.
+# (The ripples on the roof appear because neighbouring outputs read different pixels. We come back
+# to this below.)
+#
 # ## Does the field matter? Buses and houses
 #
 # Now we test the story of the keyhole. Our toy images show buses and houses. Both have the same
 # wall with the same windows. A bus has two dark wheels below, a house a dark roof above. The task
-# is to say for every pixel of a wall whether it belongs to a bus or to a house. All else is
-# background.
+# is to say for every pixel of a wall whether it belongs to a bus or to a house. Everything else is
+# background, wheels and roofs included.
 
 
 # %%
@@ -269,10 +274,10 @@ rng = np.random.default_rng(0)
 images, labels = map(np.stack, zip(*(street(rng) for _ in range(240))))
 
 # %% [markdown]
-# The network is six dilated convolutions and a convolution of one by one, which turns the features
-# of each pixel into three scores. There is no pooling, so its maps are as large as the image. The
-# only argument is the list of rates. We build it twice: with all rates one, and with rates that
-# double.
+# The network is six convolutions with rates and a convolution of one by one, which turns the
+# features of each pixel into three scores. There is no pooling, so its maps are as large as the
+# image. The only argument is the list of rates. We build it twice: with all rates one, and with
+# rates that double.
 
 
 # %%
@@ -331,18 +336,21 @@ lesson.figure(
 
 # %% [markdown]
 # The narrow network is right near the roof and near the wheels, where these lie within its field.
-# In between it sees nothing but windows, which look the same on both, so it gives one answer for
-# all of them. One object falls apart into pieces of two classes.
+# Elsewhere it sees nothing but wall and windows, which look the same on both, so it gives one
+# answer for all of them. One kind of object is right throughout, and the other falls apart into
+# pieces of two classes.
 #
-# Real networks make the same mistake: FCN takes the windows of a bus for those of a building. The
-# authors of DeepLab and of PSPNet built their networks against it (lesson 14, lesson 15).
+# Real networks make the same mistake: FCN breaks large objects into pieces with different labels
+# ([Noh et al. 2015](https://arxiv.org/abs/1505.04366), figure 1). The authors of DeepLab and of
+# PSPNet built their networks to avoid it (lesson 14, lesson 15).
 #
 # ## A field with gaps, and a field that fades
 #
-# The receptive field tells us how *far* an output sees, not how *well*. Two effects make the truth
-# less rosy. To see them, we ask of every pixel how strongly it can move one output. That is the
-# gradient of the output with respect to the pixel. In a network whose weights are all one, it is
-# the number of paths from the pixel to the output, which you met at the beginning.
+# The receptive field tells us how *far* an output sees, not how *well*: there are two limits. To
+# see them, we ask of every pixel how strongly it can change one output. That is the gradient of the
+# output with respect to the pixel, and `effective_receptive_field` computes it. In a network whose
+# weights are all one, it is the number of paths from the pixel to the output, which you met at the
+# beginning.
 
 
 # %%
@@ -361,7 +369,7 @@ maps = {
     "rates 4, 4, 4": influence([4, 4, 4]),
 }
 lesson.figure(
-    figures.panels(maps, title="Equal rates leave gaps, doubling rates leave none", cell=1.8),
+    figures.panels(maps, title="Rates of 1, 2, 4 leave no gaps; 2, 2, 2 and 4, 4, 4 do", cell=1.8),
     "gridding",
     "Three convolutions each. Blue: the pixels that the output depends on, darker with more paths. "
     "White pixels inside the field are never looked at.",
@@ -372,7 +380,7 @@ lesson.figure(
 # pixels are never reached. Two neighbouring outputs then look at entirely different pixels, and
 # their answers need not agree. Rates of one, two and four miss no pixel of their field.
 #
-# The first map shows the second effect. From a corner of the field there is a single path to the
+# The first two maps show the second limit. From a corner of the field there is a single path to the
 # output, from the middle there are many. For a stack of ten convolutions we draw the influence with
 # two frames: the field in theory, and the part that holds nearly all of the influence, which is
 # called the **effective receptive field**.
@@ -386,25 +394,25 @@ share = effective_receptive_field(ten, np.ones((1, 31, 31, 1), "float32"))
 lesson.figure(
     figures.influence_map(share, receptive_field(ten)),
     "effective_field",
-    "Ten convolutions of three by three. The influence falls off like a bell from the middle.",
+    "Ten convolutions of three by three. The influence falls off like a bell from the middle. The "
+    "title compares the sides of the two squares.",
 )
 
 # %% [markdown]
 # The effective field grows more slowly than the theoretical one. For such stacks the theoretical
-# field grows with the number of layers $n$, the effective one only with $\sqrt{n}$, for the same
-# reason for which a sum of $n$ dice has a spread of $\sqrt{n}$ and not of $n$. So the ratio of the
-# two is no constant of nature. It depends on the depth and the weights of the network.
-
-# %% [markdown]
+# field grows in proportion to the number of layers $n$, the effective one only to $\sqrt{n}$: a
+# path is a sum of $n$ random steps, left, right or straight on, and the spread of such a sum grows
+# like $\sqrt{n}$, as for a sum of $n$ dice. So the ratio of the two fields is not fixed. It depends
+# on the depth and on the weights.
+#
 # ## Does it hold?
 #
 # Luo and colleagues measured the effective field of real networks
 # ([2016](https://arxiv.org/abs/1701.04128)). It is much smaller than in theory, and training
 # enlarges it. Zhou and colleagues found the same earlier, by covering parts of an image and
 # watching the features ([2015](https://arxiv.org/abs/1412.6856)). The authors of PSPNet took it as
-# a reason to add a summary of the whole image.
-
-# %% [markdown]
+# a reason to add a summary of the whole image (lesson 15).
+#
 # ## Where it breaks
 #
 # - **At large rates the kernel leaves the map.** On a map of 9 by 13, a kernel at rate 12 has
@@ -414,8 +422,7 @@ lesson.figure(
 #   with hundreds of times as many places. Practical networks keep the first three poolings and
 #   dilate only behind them (lesson 14).
 # - **A wide field is a chance, not a guarantee.** The weights must learn to use it.
-
-# %% [markdown]
+#
 # ## Summary
 #
 # - The receptive field of an output is the part of the image that can change it. Each kernel adds
@@ -423,9 +430,9 @@ lesson.figure(
 # - Poolings enlarge the field and coarsen the map. Dilation enlarges the field and keeps the map.
 # - Where a shrunk map has a value, a dilated convolution gives the same value, and the missing ones
 #   too.
-# - Equal rates leave gaps. In effect an output listens mostly to the middle of its field.
-
-# %% [markdown]
+# - Equal rates above one leave gaps. Most of the influence on an output comes from the middle of
+#   its field.
+#
 # ## Exercises
 #
 # 1. Compute the field and the jump of a network with a convolution of seven with stride two, a
@@ -434,15 +441,14 @@ lesson.figure(
 # 2. Extend `field_by_hand` by a rate, and confirm the field of the dilated trunk.
 # 3. Which field does the segmenter need for these walls? Try rates that give a field between the
 #    two of the lesson, and plot how many pixels are right.
-# 4. Draw the influence of the rates $(1, 2, 3)$ and $(2, 4, 8)$. Doubling alone is not enough:
-#    which common divisor must the rates of a block not have?
+# 4. Draw the influence of the rates $(1, 2, 3)$ and $(2, 4, 8)$. Doubling alone is not enough: what
+#    do the rates of a block have in common when there are gaps?
 # 5. Measure the side of the effective field of stacks of five, ten, twenty and forty convolutions.
 #    Does it grow with $\sqrt{n}$?
 # 6. *Project.* Turn a network with a stride into a dense one: build a convolution with stride two
 #    followed by an ordinary one, copy the weights into a network without stride whose second
 #    convolution has rate two, and show that every value of the first is also in the second.
-
-# %% [markdown]
+#
 # ## Further reading
 #
 # - Chen et al. 2016,

@@ -55,12 +55,12 @@ assert field_by_hand(dilated) == (181, 1)
 # %% [markdown]
 # ## Exercise 3
 #
-# A wall is twenty-four pixels high. A pixel at its top edge must look down past the whole wall to
-# see the wheels, or it must see that there is *no* roof just above it. So the worst pixels are
-# those in the middle, twelve pixels from either. A field of about twenty-five pixels, twelve in
-# each direction, is enough to see one of the two, and fields below that are wrong in a growing part
-# of the wall. The curve shows it: a field of thirteen gets about half of the pixels right, one of
-# twenty-seven nearly all.
+# A wall is twenty-four pixels high. A pixel at its top edge must look past the whole wall to see
+# the wheels, but it also knows the answer if it sees that there is *no* roof just above it. So the
+# worst pixels are those in the middle, twelve pixels from either. A field of about twenty-five
+# pixels, twelve in each direction, is enough to see one of the two, and fields below that are wrong
+# in a growing part of the wall. The curve shows it: with a field of thirteen a large part of the
+# walls is wrong, with one of twenty-seven hardly any of them.
 
 
 # %%
@@ -116,8 +116,9 @@ lesson.figure(
 # ## Exercise 4
 #
 # The rates $(1, 2, 3)$ see all of their $13 \times 13$ pixels. The rates $(2, 4, 8)$ double, but
-# all of their steps are even, and three of four pixels are missing. The rates of a block must not
-# have a common divisor larger than one.
+# all of their steps are even, and three of four pixels are missing. So the rates of a block must
+# not have a common divisor larger than one. This is not yet enough: rates of $(1, 9)$ leave gaps
+# too, because the first layer sees only three pixels and the second steps over nine.
 
 
 # %%
