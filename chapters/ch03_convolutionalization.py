@@ -2,17 +2,18 @@
 # # 3 · Convolutionalization: from a classifier to a heat map
 #
 # A classifier can tell you that there is a coin in an image. It cannot tell you where. Its answer
-# is one number for the whole image, and its image must always have the same size, the one that it
-# was trained on.
+# is one number for the whole image, and every image must have the one size that it was trained on.
 #
 # What if you could put such a classifier in front of a large photograph and get an answer for every
 # place, all at once, without training anything new? This is possible, and it takes one idea: a
-# fully connected layer is a convolution in disguise. Every segmentation network of this course
-# begins here.
+# fully connected layer is a convolution in disguise. FCN, the first segmentation network of this
+# course, is built on it (lesson 11).
 #
 # *You learn* how to turn a classifier into a fully convolutional network that draws a heat map,
-# with the same weights. *In the book:* chapter 6, "Fully convolutional networks". *You need:*
-# lesson 1 (convolution) and lesson 2 (receptive field). *Time:* one minute on two cores.
+# with the same weights.
+# *In the book:* chapter 6, "Fully convolutional networks".
+# *You need:* lesson 1 (convolution) and lesson 2 (receptive field).
+# *Time:* one minute on two cores.
 
 # %%
 import keras
@@ -34,7 +35,8 @@ keras.utils.set_random_seed(0)
 #
 # This photograph shows old coins on a dark cloth. Our classifier looks at windows of twenty-five by
 # twenty-five pixels and says whether there is a coin in the middle of the window. The orange frame
-# is one window. How many windows are there, if each starts four pixels after the one before?
+# is one window. How many windows are there, if they start four pixels apart, in both directions?
+# (You will see why four.)
 
 
 # %%
@@ -85,9 +87,9 @@ weights = np.array([[1, -1], [0, 2]])
 assert slide(small, weights) == small.flatten() @ weights.flatten()
 
 # %% [markdown]
-# The map of the last line is two by two, so flattening it gives four numbers, and the fully
-# connected layer has four weights. On a larger map the fully connected layer fails: there are more
-# numbers than weights. The convolution just keeps sliding.
+# Our small map is two by two, so flattening it gives four numbers, and the fully connected layer
+# has four weights. On a larger map the fully connected layer fails: there are more numbers than
+# weights. The convolution just keeps sliding.
 
 # %%
 large = np.array([[1, 0, 0, 0], [2, 3, 1, 0], [0, 0, 2, 3]])
@@ -165,16 +167,17 @@ model = classifier()
 lesson.figure(
     figures.architecture(model),
     "classifier",
-    "The classifier. It ends in a number that belongs to no place.",
+    "The classifier. The second pooling leaves maps of 4 x 4, and the last layer turns them into a "
+    "number that belongs to no place.",
 )
 
 # %% [markdown]
 # We train it on the left half of the photograph alone (and three columns more, so that the twelfth
 # coin fits in), where we have noted the centres of the coins by hand. The right half stays unseen.
-# A window is a positive example if a coin's centre lies within two pixels of its own, and a
-# negative one if all centres are more than six pixels away. The windows in between are left out,
-# because nobody could say what their answer should be. To have more examples, we turn the windows
-# by right angles and make them brighter or darker.
+# A window is a positive example if a coin's centre lies within two pixels of its own, in rows and
+# in columns, and a negative one if all centres are more than six pixels away. The windows in
+# between are left out, because nobody could say what their answer should be. To have more examples,
+# we turn the windows by right angles and make them brighter or darker.
 
 # %%
 centres = [(27, 22), (28, 50), (26, 78), (62, 22), (63, 51), (64, 77)]
@@ -193,9 +196,10 @@ chosen = np.concatenate([rng.choice(positive, 3000), rng.choice(negative, 6000)]
 images = np.stack([np.rot90(windows[i], rng.integers(4)) for i in chosen])
 images *= rng.uniform(0.7, 1.3, (len(images), 1, 1, 1)).astype("float32")
 lesson.figure(
-    figures.image_rows({"coin": images[:10], "no coin": images[3000:3010]}),
+    figures.image_rows({"positive": images[:10], "negative": images[3000:3010]}),
     "windows",
-    "Ten windows of each kind. The classifier never sees the whole photograph.",
+    "Ten windows of each kind. A negative one may show a coin, but not in its middle. The "
+    "classifier never sees the whole photograph.",
 )
 
 # %%
@@ -247,7 +251,7 @@ assert np.allclose(converted(photo[None])[0, ..., 0], heat, atol=1e-4)
 #
 # We turn the scores into probabilities with a sigmoid and draw them as a map. Before you look:
 # where will it be dark, and how large will the dark spots be? Remember which windows were positive
-# examples.
+# examples. (`peak_local_max` of scikit-image lists the local maxima with a score above zero.)
 
 # %%
 probability = 1 / (1 + np.exp(-heat))
@@ -272,7 +276,8 @@ print(f"{len(peaks)} peaks for 24 coins")
 # %% [markdown]
 # The coins of the right half are found as well as those of the left, although the network has never
 # seen them. The spots are small: the network answers where a window is centred on a coin, and stays
-# silent between the coins.
+# silent between the coins. Large coins have larger spots, because there a window can be off the
+# centre and still be full of coin.
 #
 # How do we know which window a score belongs to? By lesson 2: a score has a receptive field of
 # twenty-five pixels, the size of the classifier's image, and neighbouring scores are four pixels
@@ -288,13 +293,14 @@ assert np.allclose(model(cut_out[None]), heat[i, j], atol=1e-4)
 # %% [markdown]
 # ## Why the place survives
 #
-# You may read that a fully connected layer forgets where things are. In fact it knows places very
-# well: it has a weight of its own for each. But it *sums* over all places, so the answer has none.
-# And what it has learned about one place it does not know about another, because each place has
-# other weights.
+# You may read that a fully connected layer forgets positions. In fact it knows them very well: it
+# has a weight of its own for each. But it *sums* over all places, so the answer has none. And what
+# it has learned about one place it does not know about another, because each place has other
+# weights.
 #
 # A convolution shares its weights among all places and writes each answer where its window was. So
-# if the image moves, the answers move along. We test it: move the photograph by two strides, eight
+# if the image moves by one stride, the answers move by one place. (In between, the poolings group
+# other pixels, and the scores change.) We test it: move the photograph by two strides, eight
 # pixels, to the right and down.
 
 # %%
@@ -306,7 +312,7 @@ assert np.allclose(heat_of_moved[2:, 2:], heat[:-2, :-2], atol=1e-4)
 # Now you see why there is no padding. With zeros around each map, the classifier would see a frame
 # of zeros around every window it is trained on (lesson 1). Inside a photograph there is no such
 # frame, and the scores would no longer be those of the classifier. Networks with padding can be
-# converted too, and usually work, but the equality holds only in part.
+# converted too, and usually work, but their scores are only close to those of the windows.
 #
 # ## Only one size
 #
@@ -328,31 +334,29 @@ lesson.figure(
 )
 
 # %% [markdown]
-# At half the size the network finds nothing. At twice the size it answers along the rims and not in
-# the middle of the coins. A detector for objects of any size therefore searches a *pyramid*, the
-# photograph in many sizes. A segmentation network must instead learn objects of all sizes, which is
-# one reason for features of several scales (lesson 14, lesson 15).
-
-# %% [markdown]
+# At half the size the network finds nothing. At twice the size it answers along the rims of the
+# coins, and hardly in their middles. A detector for objects of any size therefore searches a
+# *pyramid*, the photograph in many sizes. A segmentation network must instead learn objects of all
+# sizes, which is one reason for features of several scales (lesson 14, lesson 15).
+#
 # ## Does it hold?
 #
 # Long, Shelhamer and Darrell converted classifiers of ImageNet in this way and called them *fully
-# convolutional networks* ([2015](https://arxiv.org/abs/1411.4038)). They report that a whole image
-# of $500 \times 500$ pixels takes more than five times less time than its windows one by one.
-
-# %% [markdown]
+# convolutional networks* ([2015](https://arxiv.org/abs/1411.4038)). They report that it is more
+# than five times faster to convert AlexNet and give it a whole image of $500 \times 500$ pixels
+# than to classify the image's $10 \times 10$ windows one by one.
+#
 # ## Where it breaks
 #
 # - **The map is coarse.** VGG-16 has a stride of $32$ pixels, and its first fully connected layer
 #   sees a map of $7 \times 7$. An image of $512$ pixels gives $512 / 32 - 7 + 1 = 10$ scores in
 #   each direction. To draw an outline, the map must become large again (lesson 4, lesson 5, lesson
 #   11).
-# - **The classifier must know what nothing looks like.** It sees every window now, also those that
+# - **The classifier must know what nothing looks like.** It sees every window now, even those that
 #   nobody would have shown to it. Trained with dark cloth as the only negative example, it finds
 #   coins wherever the photograph is bright (exercise 6).
 # - **Only one size of object is found,** as you have just seen.
-
-# %% [markdown]
+#
 # ## Summary
 #
 # - A fully connected layer on a flattened map of $h \times w$ is a convolution with a kernel of
@@ -362,8 +366,7 @@ lesson.figure(
 #   every window, at the stride of the network.
 # - Convolutions keep the place, because they share weights and write each answer where its window
 #   was.
-
-# %% [markdown]
+#
 # ## Exercises
 #
 # 1. VGG-16's first fully connected layer turns a map of $7 \times 7 \times 512$ into $4096$ units.
@@ -382,8 +385,7 @@ lesson.figure(
 # 6. *Project.* Train without the negative windows that contain a part of a coin: keep only those
 #    that are darker than a threshold. Draw the heat map. Where does the network now find coins that
 #    are not there?
-
-# %% [markdown]
+#
 # ## Further reading
 #
 # - Long, Shelhamer and Darrell 2015,
