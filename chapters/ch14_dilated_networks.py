@@ -3,7 +3,7 @@
 #
 # A classifier halves its feature maps five times. What is left of an image has one position for
 # every $32 \times 32$ pixels, and on such a grid no network can draw a traffic sign. FCN and U-Net
-# bring the lost detail back afterwards. The networks of this lesson do not lose it in the first
+# bring the lost detail back afterwards. The networks of this lesson lose less of it in the first
 # place: they take out the last strides and *dilate* the kernels behind them, so that every weight
 # still sees what it saw before.
 #
@@ -40,7 +40,9 @@ keras.utils.set_random_seed(0)
 # First, let us see what is at stake. We take the ground truth of a street, keep one vector of class
 # shares for every cell of $32 \times 32$ pixels, and enlarge these vectors by bilinear
 # interpolation. A network with one position per cell can hardly do better, because here we read the
-# answers off the ground truth. Then we do the same with cells of $8 \times 8$ pixels.
+# answers off the ground truth. Then we do the same with cells of $8 \times 8$ pixels. (In
+# `shares_at`, `np.eye` turns each label into a vector with a single one. Pixels of the class void
+# have a number beyond the classes and count nowhere.)
 
 # %%
 dataset, data_dir = lesson.settings.dataset, lesson.settings.data_dir
@@ -60,7 +62,7 @@ maps |= {"one position per 32 pixels": coarse, "one position per 8 pixels": fine
 lesson.figure(
     figures.panels(maps, columns=2, cell=3.4, title="A coarse grid loses what is small"),
     "grids",
-    "The best that scores on two grids can say about one street.",
+    "What two grids keep of the ground truth of one street. Look for the people and the signs.",
 )
 
 # %% [markdown]
@@ -134,9 +136,12 @@ print("with strides", few.shape[1:3], "with rates", many.shape[1:3])
 #
 # ## DeepLab v1
 #
-# DeepLab v1 applies the rule to VGG twice. The first three stages are unchanged, so here they come
-# from the library. The last two poolings stay, with a stride of one. The fifth stage therefore gets
-# a rate of $2$, and the first fully connected layer, `fc6`, would get a rate of $4$.
+# DeepLab v1 applies the rule to VGG twice. The first three stages keep their strides, so here they
+# come from the library: `vgg16` returns the maps of all five stages, and the third is enough. The
+# last two poolings stay, with a stride of one. The fifth stage therefore gets a rate of $2$, and
+# the first fully connected layer, `fc6`, which is a convolution here (lesson 3), would get a rate
+# of $4$. (Strictly, the fifth pooling would need a rate of $2$ as well. The authors leave it dense,
+# and add an average pooling whose windows count the zeros of the padding.)
 #
 # That layer has $7 \times 7$ taps. The authors thin it out: $3 \times 3$ taps at a rate of $12$
 # span the same $25 \times 25$ positions as $7 \times 7$ taps at a rate of $4$, and a quarter of the
@@ -177,20 +182,21 @@ assert network.count_params() == library.count_params()
 print("one position of fc7 sees", kerasseg.receptive_field(network, "fc7").size, "pixels")
 
 # %% [markdown]
-# The library has it as `kerasseg.models.deeplab_v1`. It adds padding for images whose sides are not
-# $8n + 1$ for a whole number $n$: with such sides the first and the last position of the map lie on
-# the first and the last pixel, so `align_corners=True` puts every score where it was computed.
+# The library has it as `kerasseg.models.deeplab_v1`. With sides of $8n + 1$ pixels, for a whole
+# number $n$, the first and the last position of the map lie on the first and the last pixel, so
+# `align_corners=True` (lesson 4) puts every score where it was computed. The library pads images of
+# other sizes.
 #
 # ## DilatedNet: no idle poolings, and a context module
 #
 # A pooling with a stride of one makes no map smaller. It only spreads each maximum over its
 # neighbours. DilatedNet leaves both of these poolings out. It then adds a module that widens the
-# field of the finished scores: seven $3 \times 3$ convolutions with growing rates. If the layers up
-# to number $i$ see $F_i$ positions across, and layer $i$ has rate $r_i$, then
+# field of the finished scores: seven $3 \times 3$ convolutions with the rates in the code below. If
+# the layers up to number $i$ see $F_i$ positions across, and layer $i$ has rate $r_i$, then
 #
 # $$F_i = F_{i-1} + 2 r_i, \qquad F_0 = 1.$$
 #
-# With rates that double, the field doubles too, while every layer has the same nine taps.
+# With rates that double, the field doubles too, while every layer has only nine taps.
 
 
 # %%
@@ -209,7 +215,7 @@ def context_module(x, num_classes, rates=(1, 1, 2, 4, 8, 16, 1), start=identity)
 
 
 # %% [markdown]
-# What does such a chain see? We set all its weights to one for a moment. Then a single one in the
+# What does such a chain see? We set all its weights to one for a moment. Then a single 1 in the
 # middle of an empty map spreads to every position that sees it. Guess before you run the cell: will
 # there be holes, as in the gridding of lesson 2?
 
@@ -239,7 +245,7 @@ assert (reached > 0).sum() == 67**2
 # The function `identity` is there for training. Such a module does not learn well from random
 # weights, so Yu and Koltun start it as an *identity*: the middle tap leads from each class to
 # itself with a weight of one, and all other weights are zero. Scores that are not negative pass
-# unchanged at first, and training only has to learn what to improve.
+# unchanged at first (a ReLU leaves them alone), and training only has to learn what to improve.
 
 # %%
 scores = keras.Input((None, None, 3))
@@ -253,8 +259,8 @@ assert np.array_equal(fresh(some_scores), some_scores)
 # One rate is a bet on one size. A kernel whose taps lie far apart reaches around a bus, but it
 # steps over a car. DeepLab v2 does not bet: it runs the head of DeepLab v1 four times on the same
 # map, at the rates $6, 12, 18$ and $24$, and adds the scores. The authors call this *atrous spatial
-# pyramid pooling*. On their images, four rates scored 69.0 where one rate scored 65.8 (mean IoU in
-# percent).
+# pyramid pooling*. In the paper, four rates score 69.0 where one rate scores 65.8 (mean IoU in
+# percent on PASCAL VOC, before the CRF).
 
 
 # %%
@@ -268,9 +274,9 @@ def pyramid_scores(x, num_classes, filters=1024, rates=(6, 12, 18, 24), dropout=
 
 
 # %% [markdown]
-# With VGG below it, this head makes a network of 37,877,652 weights for as many classes, the
-# library's `kerasseg.models.deeplab_v2`. It needs a large map: on a small one, the taps of the
-# largest rate lie outside. Lesson 15 counts them.
+# With VGG below it, this head makes a network of 37,877,652 weights for 21 classes, the library's
+# `kerasseg.models.deeplab_v2`. It needs a large map: on a small one, most taps of the largest rate
+# lie outside. Lesson 15 counts them.
 #
 # ## A task that needs a wide field
 #
@@ -318,13 +324,14 @@ street = dict.fromkeys(boxes, images[large].clip(0, 1))
 lesson.figure(
     figures.panels(street, boxes, "Only the widest taps reach the frame"),
     "taps",
-    "The nine taps of a kernel at three rates, on a map with one position per 2 pixels.",
+    "The frames are a kernel's nine taps, on a map with one position per 2 pixels. Each has the "
+    "size of what the first convolution reads there, 3 x 3 pixels.",
 )
 
 # %% [markdown]
 # The network below has a stride of two, two plain convolutions and the pyramid from above. We train
-# it three times with nothing changed but the rates of its three branches, so the number of weights
-# is the same each time.
+# it three times and change nothing but the rates of its three branches, so the number of weights
+# stays the same.
 
 # %%
 RATES = {"no dilation": (1, 1, 1), "one rate": (6, 6, 6), "three rates": (1, 3, 6)}
@@ -345,7 +352,7 @@ def train(rates):
 answers = {name: train(rates) for name, rates in RATES.items()}
 
 # %% [markdown]
-# Now guess: on which sizes does each of the three fail?
+# Now guess: on which sizes does each of the three fail, and where in an object?
 
 # %%
 shown = [7, 3, 20, 33, 41]
@@ -353,7 +360,7 @@ rows = {"image": images[400:][shown].clip(0, 1)}
 for name, ids in {"truth": labels[400:], **answers}.items():
     rows[name] = np.array([GREY, PAINT[BUS], PAINT[HOUSE]])[ids[shown]]
 lesson.figure(
-    figures.image_rows(rows, "A narrow field breaks a large object into pieces"),
+    figures.image_rows(rows, "Without dilation, large objects fall into pieces"),
     "pieces",
     "Unseen streets. Answers have the colours of the frames: buses yellow, houses red.",
 )
@@ -371,13 +378,15 @@ lesson.figure(
         accuracies, "glass pixels with the right class, %", "Several rates see every size"
     ),
     "sizes",
-    "Accuracy on glass, by the size of the object; half of it can be had by tossing a coin.",
+    "Accuracy on glass, by the size of the object. Always answering bus, or always house, would "
+    "give about 50 %.",
 )
 
 # %% [markdown]
-# Without dilation, the middle of every object that is not small is a guess, and the guess changes
-# from patch to patch: the bus with many windows falls apart. A wide field joins it. With three
-# rates at once, no size is left out.
+# Without dilation, the network sees nothing but glass in the middle of a larger object, so it gives
+# all these middles the same answer. It is right for one class, and the objects of the other fall
+# apart. A wide field joins them, but with one rate alone, holes are left where the taps miss the
+# frame. With three rates, no size is left out.
 #
 # ## Sharper edges: a conditional random field
 #
@@ -385,7 +394,8 @@ lesson.figure(
 # they are. But the image knows. DeepLab v1 and v2 therefore end with a *conditional random field*
 # (CRF), which asks every pair of pixels to agree, the more so the closer they are and the more
 # alike their colours are. Write $p_i(c)$ for the network's probability of class $c$ at pixel $i$.
-# The CRF starts with $q_i = p_i$ and repeats a few times
+# The CRF starts with $q_i = p_i$ and repeats a few times, where $\propto$ means that the $q_i(c)$
+# are scaled to add up to one:
 #
 # $$q_i(c) \propto p_i(c)\, \exp\Big(\sum_{j \neq i} k(i, j)\, q_j(c)\Big),$$
 #
@@ -396,8 +406,9 @@ lesson.figure(
 # Here $x_i$ is the position of pixel $i$ and $I_i$ its colour; the widths $\theta$ say what counts
 # as close and as alike, the weights $w_1$ and $w_2$ how strong the pull is. A pixel takes over the
 # class of those that resemble it, so an edge between classes moves to an edge between colours.
-# Nothing is trained. The library has it as `kerasseg.inference.dense_crf`; like the authors' code,
-# it divides each of the two terms of $k$ by its sums, and a pixel counts among its own neighbours.
+# Nothing is trained. The library has it as `kerasseg.inference.dense_crf`. Like the code of
+# Krähenbühl and Koltun, it scales each of the two terms of $k$ so that a weight means the same at
+# any width, and it lets a pixel count among its own neighbours.
 #
 # We apply it to the shares on the finer grid from the top of this page, in place of a network's
 # probabilities. The first term of $k$ is enough here, with settings that suit this image. Which
@@ -423,8 +434,14 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The two signs and the trunk get straight edges. Most of the pole, which the shares hardly know, is
-# gone.
+# The two signs and the trunk get straight edges. Most of the pole is gone: it fills only a small
+# share of every cell, so its neighbours outvote it.
+#
+# ## Does it hold?
+#
+# Our street was drawn so that context decides. In a photograph, the windows of a bus often look
+# different from those of a house, so several rates gain less, such as the three points in the
+# paper's numbers above. It takes a trained encoder and large images to measure that.
 #
 # ## Where it breaks
 #
@@ -433,16 +450,13 @@ lesson.figure(
 #   leaving the strides out. DeepLab v3 therefore goes back to a stride of $16$ for training.
 #   DeepLab v3**+**, but none of the three before it, also saves weights with separable convolutions
 #   (lesson 1).
-# - **Gridding.** Several layers in a row with the same rate share no inputs between neighbours
-#   (lesson 2). Rates have to vary, as they do in the context module.
+# - **Gridding.** After several layers in a row with the same rate, neighbouring outputs share no
+#   inputs (lesson 2). Rates have to vary, as they do in the context module.
 # - **Small maps.** A rate as large as the map turns a $3 \times 3$ kernel into a $1 \times 1$
 #   kernel (lesson 15).
 # - **The CRF** trusts colours. Where two classes have the same colour, it can pull an edge to the
 #   wrong place, and it erases thin objects that the network is unsure of. Later networks do
 #   without.
-#
-# Our street was drawn so that context decides. In a photograph a window often gives itself away, so
-# the gain is smaller, and it takes a trained encoder and large images to measure it.
 #
 # ## Summary
 #

@@ -61,7 +61,8 @@ assert kerasseg.receptive_field(field_of((1, 2, 4, 8, 16, 32))).size == 127
 #
 # The kernels of the fifth stage then read the direct neighbours. On the finer map these lie half as
 # far away in the image as before, so the same weights see another, smaller part of the image. They
-# were made for something else, and the answers differ by a large part of their size.
+# were trained (here: drawn at random) for wider patterns, and the answers differ by a large part of
+# their size.
 
 # %%
 image = keras.Input((None, None, 3))
