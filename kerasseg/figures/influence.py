@@ -47,8 +47,9 @@ def influence_map(share, field, unit=None):
         frame.set(linestyle=style, label=label, path_effects=HALO)
         axes.add_patch(frame)
     axes.legend(facecolor="0.3", labelcolor="white", loc="upper right")
-    sides = f"{height:.0f}" if height == width else f"{height:.0f} × {width:.0f}"
-    axes.set_title(f"95 % of the influence lies in {2 * radius + 1:.0f} of {sides} pixels")
+    side = f"{2 * radius + 1:.0f}"
+    title = f"95 % of the influence lies in {side} × {side} of {height:.0f} × {width:.0f} pixels"
+    axes.set_title(title)
     axes.set(xlabel="column", ylabel="row")
     return figure
 

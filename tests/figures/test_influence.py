@@ -35,11 +35,11 @@ def test_an_influence_map_says_in_its_title_how_little_is_seen():
     share = np.zeros((40, 50))
     share[15:19, 20:24] = 1 / 16
     figure = figures.influence_map(share, (20, 4, -8), unit=(4, 5))
-    assert figure.axes[0].get_title() == "95 % of the influence lies in 6 of 20 pixels"
+    assert figure.axes[0].get_title() == "95 % of the influence lies in 6 × 6 of 20 × 20 pixels"
     figure = figures.influence_map(share, ((20, 30), (4, 2), (-8, -10)))
-    assert figure.axes[0].get_title() == "95 % of the influence lies in 18 of 20 × 30 pixels"
+    assert figure.axes[0].get_title() == "95 % of the influence lies in 18 × 18 of 20 × 30 pixels"
     figure = figures.influence_map(share, (np.inf, None, -np.inf))
-    assert figure.axes[0].get_title() == "95 % of the influence lies in 10 of 40 × 50 pixels"
+    assert figure.axes[0].get_title() == "95 % of the influence lies in 10 × 10 of 40 × 50 pixels"
 
 
 @pytest.mark.parametrize("shape", [(25, 38), (40, 33)])
