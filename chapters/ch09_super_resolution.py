@@ -10,8 +10,8 @@
 # goes wrong there cannot be repaired. Then it answers two questions of design: why should the
 # network not draw the whole image, and how does it get from few pixels to many?
 #
-# *You learn* how to shrink images without aliasing, and how a network with a residual and
-# sub-pixels makes them large again.
+# *You learn* how to shrink images without false patterns (aliasing), and how a network with a
+# residual and sub-pixels makes them large again.
 # *In the book:* chapter 6, "Improving image quality".
 # *You need:* lessons 4 (interpolation, transposed convolution) and 8 (the loss and its mean, PSNR).
 # *Time:* about one minute on two cores.
@@ -50,7 +50,7 @@ data = datasets.load(
     data_dir=settings.data_dir,
     augment=False,
 )
-large = np.concatenate([images for images, _ in data.validation.take(4)])
+large = np.concatenate([images for images, _ in data.validation.take(4)])  # four batches
 small = np.asarray(layers.AveragePooling2D(4)(large))
 bilinear = np.asarray(BilinearUpsampling2D(4)(small))
 lesson.figure(
@@ -87,7 +87,7 @@ lesson.figure(
         windows={"fine stripes": groups},
         marks={name: [(0, 0), (0, 1), (0, 2)] for name in ("every fourth pixel", "mean of four")},
         columns=1,
-        title="Skipping pixels turns fine stripes into coarse ones",
+        title="Skipping pixels makes fine stripes coarse",
     ),
     "stripes",
     "Each group of four pixels becomes one pixel of the same colour below.",
@@ -96,7 +96,7 @@ lesson.figure(
 # %% [markdown]
 # Keeping every fourth pixel gives stripes again, one white pixel in three, now four times as wide.
 # The original has no such stripes. This is **aliasing**: a pattern too fine for the small image
-# comes back as a coarse one.
+# comes back as a coarse one. The mean leaves only a weak trace of it.
 #
 # Why does it happen? Take a wave with frequency $f$, in cycles per pixel, and look at it only at
 # the pixels $s k$, where $s$ is the step and $k = 0, 1, 2, \dots$ For every whole number $m$
@@ -104,12 +104,14 @@ lesson.figure(
 # $$\cos(2 \pi f s k) = \cos\!\big(2 \pi (f - \tfrac{m}{s})\, s k\big),$$
 #
 # because the two angles differ by $2 \pi m k$, whole turns. So the waves $f$ and $f - m/s$ have the
-# same samples. The small image can hold frequencies up to $1/(2s)$, and everything finer looks like
-# one of these. Therefore remove what is too fine *before* you skip pixels. The simplest way is the
-# mean over each square of $s \times s$ pixels, which is also what a larger pixel of a camera sees.
+# same samples. Our stripes have $f = 1/3$; with $s = 4$ and $m = 1$ they look like $1/12$, one
+# stripe in twelve pixels. The small image can hold frequencies up to $1/(2s)$, the *Nyquist
+# frequency*, and everything finer looks like one of these. Therefore remove what is too fine
+# *before* you skip pixels. The simplest way is the mean over each square of $s \times s$ pixels,
+# which is also what a larger pixel of a camera sees.
 #
-# An image with all frequencies shows both ways at once. The rings below become finer from the
-# centre to the border. Guess what the border looks like if you keep every fourth pixel.
+# An image with nearly all frequencies shows both ways at once. The rings below become finer from
+# the centre to the border. Guess what the border looks like if you keep every fourth pixel.
 
 # %%
 y, x = np.mgrid[-96:96, -96:96]
@@ -122,13 +124,13 @@ lesson.figure(
         columns=3,
     ),
     "aliasing",
-    "Rings of every width, and the two ways to make the image four times smaller.",
+    "Rings, and two ways to shrink them. (Extra rings at the left: your screen shrinks them, too.)",
 )
 
 # %% [markdown]
-# Skipping pixels invents new sets of rings. The mean turns the finest rings into grey, which is
-# right: a small image cannot show them. Pale ghosts remain, because a mean over a square is not a
-# perfect filter.
+# Skipping pixels invents new sets of rings. Only the one in the centre is real. The mean turns the
+# finest rings into grey, which is right: a small image cannot show them. Pale ghosts remain,
+# because a mean over a square does not remove all that is too fine.
 #
 # `AveragePooling2D(4)` is this mean, as the assert says. Be careful with `tf.image.resize`: its
 # bilinear method looks at only four of the sixteen pixels unless you pass `antialias=True`. We use
@@ -152,14 +154,14 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The residual is zero on all surfaces and differs from zero only near edges. That makes it the
-# better target, for three reasons:
+# The residual is large near edges and close to zero on surfaces, apart from their grain. That makes
+# it the better target, for three reasons:
 #
 # - A network that draws the whole image must first learn to copy its input through all its layers,
 #   and every error in copying shows up as a wrong colour.
 # - Its answer without any training is bad. A network that adds to the bilinear image begins as
 #   good as interpolation, if its last layer starts with zeros.
-# - A gradient is spent on what is missing, not on what is already known.
+# - Training is spent on what is missing, not on what is already known.
 
 # %% [markdown]
 # ## From few pixels to many: sub-pixels
@@ -205,9 +207,11 @@ moved = ops.depth_to_space(maps[None].astype("float32"), 2)
 assert np.allclose(moved[0, ..., 0], sub_pixels(maps, 2))
 
 # %% [markdown]
-# Compare this with the transposed convolution of lesson 4. A sub-pixel layer behind a convolution
-# is a transposed convolution whose windows do not overlap, so it cannot make the checkerboard that
-# comes from uneven overlap (exercise 4).
+# Compare this with the transposed convolution of lesson 4. A $1 \times 1$ convolution with a
+# sub-pixel layer behind it is a transposed convolution whose windows do not overlap (exercise 4). A
+# larger convolution lets them overlap, but everywhere equally. So there is no checkerboard from
+# uneven overlap. Another grid can appear, because each pixel of a square has its own filter, and
+# the filters may disagree. Zeros as the first weights make them start alike.
 #
 # ## The network
 #
@@ -245,7 +249,8 @@ lesson.figure(
 #
 # Each training example is a random square of a scene and its small version. We train two networks
 # that differ in one point: one adds the bilinear image, the other has to draw everything. The loss
-# is the squared error, which is what PSNR measures. The batches come shuffled (`shuffle=False`).
+# is the squared error, which is what PSNR measures. The batches come shuffled, so `fit` need not
+# shuffle them.
 
 
 # %%
@@ -287,17 +292,20 @@ lesson.figure(
         curves,
         "epoch",
         "PSNR in dB, validation images",
-        "The residual starts where interpolation ends",
+        "The residual gives training a head start",
     ),
     "curves",
     "Validation images after each epoch, for the two networks and for bilinear interpolation.",
 )
 
 # %% [markdown]
-# ## Look at real size
+# The network that draws the whole image needs all these epochs to come as far as bilinear
+# interpolation. It is still rising: until here it has learned what the other one gets for nothing.
 #
-# Numbers are one side. Look at a whole scene first, at a size as you would see it on a screen, and
-# then at a part of it enlarged.
+# ## Look at the images
+#
+# A decibel tells you little about what an image looks like. Look at a whole scene first, at the
+# size at which you would see it on a screen, and then at an enlarged part of it.
 
 # %%
 enlarged = np.clip(networks["with residual"].predict(small, verbose=0), 0, 1)
@@ -320,15 +328,15 @@ lesson.figure(
 )
 
 # %% [markdown]
-# Follow the outlines of the cars and the borders between the walls and the sky. The bilinear edges
-# are ramps, those of the network are closer to steps, and dark and bright parts have more contrast.
-# Smooth areas look the same in both, as they should.
+# Follow the outline of the car and of its shadow. The bilinear edges are ramps, those of the
+# network are closer to steps, and dark and bright parts have more contrast. It sharpens where there
+# is no edge, too: the red lamp and the windows get faint lines that the original does not have.
 #
 # Now look for what the network does *not* do. Detail that was smaller than one small pixel, such as
 # the grain of the road, has not come back. Several sharp images fit the same small one, and the
-# answer with the smallest squared error is their mean (lesson 8), which shows no detail at all. So
-# the image with the best PSNR still looks soft. Networks that invent a plausible texture score
-# lower in PSNR and look better.
+# answer with the smallest squared error is their mean (lesson 8), in which such detail averages
+# out. So the image with the best PSNR still looks soft. Networks that invent a plausible texture,
+# trained with a discriminator for example, score lower in PSNR and often look better.
 
 # %% [markdown]
 # ## The network expects its own kind of small image
@@ -337,29 +345,30 @@ lesson.figure(
 # keeping every fourth pixel?
 
 # %%
-skipped = large[:, 1::4, 1::4]
+skipped = large[:, 1::4, 1::4]  # one of the four pixels in the middle of each square
 for name, images in (("averaged", small), ("skipped", skipped)):
     by_network = np.clip(networks["with residual"].predict(images, verbose=0), 0, 1)
     by_bilinear = np.asarray(BilinearUpsampling2D(4)(images))
     print(f"{name}: bilinear {psnr(by_bilinear):.1f} dB, network {psnr(by_network):.1f} dB")
 
 # %% [markdown]
-# Both lose, because aliasing has destroyed information before anything could be done about it. The
-# network loses more: the edges of such images are already hard stairs, and it sharpens them again.
+# Both lose. Each pixel now stands for sixteen but shows only one of them, with its grain, and half
+# a pixel beside the centre of the square. The network loses more and falls behind interpolation: it
+# has learned to sharpen soft edges, and here it sharpens grain and edges that are hard already.
 
 # %% [markdown]
 # ## Does it hold?
 #
 # On CamVid, photographs of streets, a larger network of this kind reaches 24.8 dB and bilinear
 # interpolation 23.8 dB ([experiment](results/super_resolution_camvid/results.md)). Its strongest
-# rival is simple: the best linear filter, fitted by least squares, reaches 24.6 dB. The residual
-# helps there, too: the same U-Net gains 0.6 dB when it adds to the bilinear image.
+# rival is simple: the best linear filter, fitted by least squares, reaches 24.6 dB (exercise 5).
+# The residual helps there, too: the same U-Net gains 0.6 dB when it adds to the bilinear image.
 
 # %% [markdown]
 # ## Where it breaks
 #
-# - **Detail is invented or absent, never recovered.** The network draws what is likely. For a
-#   number plate or a medical image that is not evidence.
+# - **Detail is a guess.** The network draws what is likely. For a number plate or a medical image
+#   that is not evidence.
 # - **Another way of shrinking**, another camera or JPEG artefacts in the small image: the network
 #   corrects what it was trained on. Train it on the images that it will see.
 # - **PSNR is not the eye.** Compare images at real size as well, and compare methods on the same

@@ -74,7 +74,7 @@ print(f"factor 2: network {psnr(enlarged(network, half)):.1f} dB")
 #
 # On each kind of small image the network that was trained on it is the better one. The network
 # trained on skipped pixels has learned that their edges are stairs and sharpens less. It cannot
-# make up for what the skipped pixels would have told: its best result stays below that of the other
+# know what the missing pixels would have told it: its best result stays below that of the other
 # network on averaged images.
 
 # %%
