@@ -93,6 +93,18 @@ def test_every_link_of_a_lesson_leads_to_a_file(path):
     assert [link for link in links if not (CHAPTERS / link).exists()] == []
 
 
+def test_the_maps_point_to_headings_and_exercises_of_the_lessons():
+    page = (CHAPTERS / "README.md").read_text("utf-8")
+    found = re.findall(r"\]\(notebooks/(ch\d\d_\w+)\.ipynb\) (?:\*(.+?)\*|exercise (\d))", page)
+    assert len(found) > 60
+    wrong = []
+    for name, heading, exercise in found:
+        text = (CHAPTERS / f"{name}.py").read_text("utf-8")
+        if f"\n# ## {heading}\n" not in text and f"\n# {exercise}. " not in text:
+            wrong.append((name, heading or f"exercise {exercise}"))
+    assert wrong == []
+
+
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_solutions_answer_every_exercise(path):
     lesson = (CHAPTERS / path.name).read_text("utf-8").split("# ## Exercises")[1]
