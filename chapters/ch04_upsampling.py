@@ -9,7 +9,7 @@
 #
 # There are three answers. *Repeat* the nearest value, *interpolate* between the neighbours, or
 # *learn* how to spread a value. The learned answer is the transposed convolution. You will see it
-# in three forms that give the same numbers, and you will see its side effect, a checkerboard.
+# in three forms that agree, and you will see its side effect, a checkerboard.
 #
 # *You learn* how to enlarge a feature map by repeating, by interpolating and by a transposed
 # convolution, and how to avoid the checkerboard.
@@ -128,8 +128,8 @@ assert np.allclose(np.squeeze(layer(four[None, :, :, None])), bilinear)
 #
 # A pixel can also be seen as a *point* instead of a square. Then the first new point lies on the
 # first old one and the last on the last, and the rest at equal steps in between: $p_i = i\,(n - 1)
-# / (m - 1)$. This is what `align_corners=True` means. Caffe did it this way, and so do DeepLab and
-# PSPNet; Keras, and PyTorch unless you ask for it, see squares.
+# / (m - 1)$. This is what `align_corners=True` means. DeepLab and PSPNet do it this way; Keras, and
+# PyTorch by default, see squares.
 
 # %%
 for align_corners in (False, True):
