@@ -380,17 +380,17 @@ rows = {"image": test_images[chosen]}
 for name, ids in (("truth", test_maps), *((n, a.argmax(-1)) for n, a in answers.items())):
     rows[name] = figures.tinted(ids[chosen], test_maps[chosen] == void, colours)
 lesson.figure(
-    figures.image_rows(rows, "Labels that lie beside their objects teach a blur", cell=1.3),
+    figures.image_rows(rows, "Labels that lie beside their objects teach a blur", cell=1.6),
     "cost",
     "Unseen images, their label maps, and what the two networks say. Stripes: void, not scored.",
 )
 
 # %% [markdown]
 # Both losses fall. Seen alone, the second run looks like a network that needs more time or more
-# filters. What it learns is the average of all label maps that it was shown beside an image: large
-# regions, and nothing that is small or thin. (*Mean IoU* is the usual score: for each class the
-# overlap of prediction and truth, divided by their union, and then the mean over the classes.
-# Lesson 11 computes it by hand.)
+# filters. What it learns is an average over all the labels that it was shown for such a place: the
+# large regions survive, and their outlines are where they usually are, not where they are in this
+# image. (*Mean IoU* is the usual score: for each class the overlap of prediction and truth, divided
+# by their union, and then the mean over the classes. Lesson 11 computes it by hand.)
 #
 # ## The classes are not equal
 #
@@ -411,8 +411,8 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The network finds what is common and ignores what is rare. It has no reason to do otherwise: on
-# the way to a smaller loss, a better outline of the road pays more than a first sign.
+# The network finds what is common and misses what is rare. It has no reason to do otherwise: on the
+# way to a smaller loss, a better outline of the road pays more than a first sign.
 #
 # One remedy is to make a pixel of a rare class count more. **Median frequency balancing** gives
 # class $c$ the weight
