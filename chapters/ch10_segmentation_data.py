@@ -444,10 +444,10 @@ loss = CrossEntropy(ignore_class=void, class_weights=weights)
 #
 # ## Where it breaks
 #
-# Correct pairs are not yet good labels. People draw outlines differently, forget small objects, and
-# disagree about what a pavement is. A network cannot score better than its labels are consistent.
-# Splits are another trap: neighbouring frames of a video are nearly the same image, so a random
-# split puts copies of the training set into the test set. Keep whole videos together.
+# Correct pairs are not yet good labels. People draw outlines differently and forget small objects.
+# A network cannot score better than its labels are consistent. Splits are another trap:
+# neighbouring frames of a video are nearly the same image, so a random split puts copies of the
+# training set into the test set. Keep whole videos together.
 #
 # With correct batches we can build a network for them. Lesson 11 turns a classifier into the first
 # one, the FCN.
@@ -486,5 +486,3 @@ loss = CrossEntropy(ignore_class=void, class_weights=weights)
 # - Eigen and Fergus 2015, [Predicting depth, surface normals and semantic
 #   labels](https://arxiv.org/abs/1411.4734): median frequency weights, adopted by
 #   [SegNet](https://arxiv.org/abs/1511.00561)
-# - Shorten and Khoshgoftaar 2019, [A survey on image data augmentation for deep
-#   learning](https://doi.org/10.1186/s40537-019-0197-0)
