@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 4 · Upsampling: from a small map to a large one
 #
-# An encoder shrinks. Behind its last pooling, a photograph of several hundred pixels a side has
+# An encoder shrinks. After its last pooling, a photograph of several hundred pixels a side has
 # become a map of perhaps sixteen positions a side: each of them knows a lot about *what* is there,
-# and little about *where*. A segmentation network has to give one answer for every pixel. So every
-# decoder solves the same small problem again and again: here is a map, make one that is twice as
-# large. Which numbers belong at the new positions?
+# and little about *where*. A segmentation network has to give one answer for every pixel. So a
+# decoder solves the same small problem again and again: make a map twice as large. Which numbers
+# belong at the new positions?
 #
 # There are three answers. *Repeat* the nearest value, *interpolate* between the neighbours, or
 # *learn* how to spread a value. The learned answer is the transposed convolution. You will see it
@@ -29,7 +29,7 @@ from kerasseg.chapter import Chapter
 from kerasseg.initializers import Bilinear
 from kerasseg.layers import BilinearUpsampling2D
 
-lesson = Chapter("ch04_upsampling", "Upsampling", epochs=100, quick={"epochs": 2})
+lesson = Chapter("ch04_upsampling", "Upsampling", epochs=100, quick={"epochs": 30})
 keras.utils.set_random_seed(0)
 
 # %% [markdown]
@@ -60,9 +60,8 @@ lesson.figure(
 # ## Repeat: nearest neighbour
 #
 # Repeating needs no arithmetic at all. Each new pixel takes the value of the nearest old one, so
-# that at factor two every value fills a square of two by two. Its edges follow the grid of the old
-# pixels, which is why a slanted edge becomes a staircase. Lesson 5 meets the same operation under
-# the name average unpooling.
+# that at factor two every value fills a square of two by two. A slanted edge becomes a staircase.
+# Lesson 5 meets the same operation under the name average unpooling.
 #
 # ## Interpolate: A, B and ?
 #
@@ -78,13 +77,17 @@ lesson.figure(
 # $x_{11}$ the lower ones.
 #
 # What are $t$ and $u$? Think of a pixel as a small square. Enlarging from $n$ to $m$ pixels cuts
-# the same length into smaller squares, and the centre of new pixel $i$ falls on the position
+# the same length into smaller squares. If the old centres have the positions $0, 1, 2, \dots$, the
+# centre of new pixel $i$ falls on
 #
 # $$p_i = \left(i + \tfrac12\right)\frac{n}{m} - \tfrac12$$
 #
-# if the old centres have the positions $0, 1, 2, \dots$ From two to four pixels this gives
-# $-\frac14, \frac14, \frac34, \frac54$. The first and the last one lie outside the old centres;
-# there, the value at the border is repeated. (The argument `align_corners` follows below.)
+# The whole part of $p_i$ names the neighbour before it, and the fraction is the share $t$ (or $u$,
+# for rows). From two to four pixels we get $-\frac14, \frac14, \frac34, \frac54$. The first and the
+# last lie outside the old centres; there, the value at the border is repeated.
+#
+# The function enlarges along the first axis; we call it once per axis, and the order does not
+# matter. (`align_corners` follows below.)
 
 
 # %%
@@ -111,11 +114,11 @@ lesson.figure(
         marks={"new pixels": three, "repeated": three, "interpolated": three},
     ),
     "a_b_and_question",
-    "A lies in the upper row, B in the lower one, and ? three quarters of the way from A to B.",
+    "A has the value of the upper row, B of the lower one; ? lies three quarters of the way down.",
 )
 
 # %% [markdown]
-# Check the marked cells with a pencil. At $t = \frac34$ we get $A = \frac14 \cdot 10 + \frac34
+# Check the marked cells with a pencil. With $t = \frac34$ we get $A = \frac14 \cdot 10 + \frac34
 # \cdot 20 = 17.5$ and $B = 37.5$; with $u = \frac34$, the question mark is $\frac14 \cdot 17.5 +
 # \frac34 \cdot 37.5 = 32.5$. The layer of the package has the same numbers:
 
@@ -127,8 +130,8 @@ assert np.allclose(np.squeeze(layer(four[None, :, :, None])), bilinear)
 # ## Two conventions: `align_corners`
 #
 # A pixel can also be seen as a *point* instead of a square. Then the first new point lies on the
-# first old one and the last on the last, and the rest at equal steps in between: $p_i = i\,(n - 1)
-# / (m - 1)$. This is what `align_corners=True` means. DeepLab and PSPNet do it this way; Keras, and
+# first old one, the last on the last, and the rest at equal steps in between: $p_i = i\,(n - 1) /
+# (m - 1)$. This is what `align_corners=True` means. DeepLab and PSPNet do it this way; Keras, and
 # PyTorch by default, see squares.
 
 # %%
@@ -139,8 +142,8 @@ for align_corners in (False, True):
     assert np.allclose(layer(four[None, :, :, None])[0, 0, :, 0], row)
 
 # %% [markdown]
-# The difference is small: next to nothing in the middle of the map, and less than half an old pixel
-# at its border. A network trained with either convention works. What does hurt is to train with one
+# The shift is small: next to nothing in the middle of the map, and less than half an old pixel at
+# its border. A network trained with either convention works. What does hurt is to train with one
 # and predict with the other, because at stride eight "half an old pixel" moves every outline near
 # the border by up to four pixels of the image.
 #
@@ -149,10 +152,10 @@ for align_corners in (False, True):
 # Repeating and interpolating are fixed rules. Why not let training decide how a value is spread?
 #
 # A convolution *collects*: a window of inputs, weighted by the kernel, becomes one output. A
-# transposed convolution turns the arrows round and *spreads*: one input, multiplied by the kernel,
-# becomes a window of outputs. Think of the kernel as a rubber stamp. Every input value stamps the
-# kernel onto the output, as strongly as its value says, and the stride $s$ is the distance from one
-# stamp to the next. Where stamps overlap, they add up.
+# transposed convolution goes the other way and *spreads*: one input, multiplied by the kernel,
+# becomes a window of outputs. Think of the kernel as a rubber stamp. Every input value stamps its
+# multiple of the kernel onto the output. The stride $s$ is the distance from one stamp to the next.
+# Where stamps overlap, they add up.
 
 
 # %%
@@ -191,9 +194,9 @@ layer.set_weights([cross[:, :, None, None]])  # rows, columns, output and input 
 assert np.allclose(np.squeeze(layer(x[None, :, :, None].astype("float32"))), stamped)
 
 # %% [markdown]
-# The drawing also tells you the size of the output. The first stamp covers $k$ rows, and each
-# further one adds $s$. If the convolution that we turn round had a padding of $p$ rows, they are
-# cut off again on both sides:
+# The drawing also tells you the size of the output. The first stamp covers $k$ rows, the size of
+# the kernel, and each further one adds $s$. If the convolution that we turn round had $p$ rows of
+# padding on each side, they are cut off again:
 #
 # $$H' = (H - 1)\,s + k - 2p$$
 #
@@ -202,10 +205,10 @@ assert np.allclose(np.squeeze(layer(x[None, :, :, None].astype("float32"))), sta
 #
 # ## The same as a matrix
 #
-# Where does the name come from? Take a single row, to have small matrices: five values, the kernel
-# $(1, 2, 3)$ and stride two. The convolution has two outputs, and we can write it as a matrix $C$
-# of two rows. Each row of $C$ holds the kernel where its window lies. The *transpose* of $C$ has
-# five rows and two columns, and so it leads from two numbers to five. Look at its columns: each is
+# Where does the name come from? Take a single row, to keep the matrices small: five values, the
+# kernel $(1, 2, 3)$ and stride two. The convolution has two outputs, and we can write it as a
+# matrix $C$ of two rows. Each row of $C$ holds the kernel where its window lies. The *transpose* of
+# $C$ has five rows and two columns, so it leads from two numbers to five. Each of its columns is
 # one stamp.
 
 # %%
@@ -240,9 +243,9 @@ print("five numbers:                           ", five)
 print("convolved, then transposed convolution: ", C.T @ (C @ five))
 
 # %% [markdown]
-# For the same reason, the older name *deconvolution* misleads: in signal processing it means the
-# inverse. Backpropagation through a convolution multiplies the incoming gradient by the transpose
-# of $C$. Every framework had this operation for its gradients long before it became a layer.
+# For the same reason, the other name *deconvolution* misleads: in signal processing it means the
+# inverse. Backpropagation through a convolution multiplies the incoming gradient by the transpose,
+# so every framework has this operation anyway.
 #
 # ## The same as a convolution with zeros in between
 #
@@ -266,21 +269,21 @@ lesson.figure(
 )
 
 # %% [markdown]
-# So a transposed convolution is a convolution with enough padding, inside and outside. Libraries do
-# not compute it like this, since most products would be with zero.
+# So a transposed convolution is a convolution with enough padding, inside and outside. Computing it
+# like this would be slow, since most products are with zero.
 #
 # ## Uneven overlap and the checkerboard
 #
 # How many stamps reach an output pixel? We count by stamping ones with a kernel of ones. With
-# kernel three and stride two, neighbouring pixels get one, two or four stamps, so some pixels get
-# brighter than their neighbours for no reason in the input. This is the *checkerboard*. If the
+# kernel three and stride two, neighbouring pixels get one, two or four stamps, so some pixels are
+# brighter than their neighbours without a reason in the input. This is the *checkerboard*. If the
 # stride divides the kernel size, as two divides four, all counts are equal. And if we enlarge first
 # and apply an ordinary convolution afterwards, every output collects a full window.
 
 # %%
 ones = np.ones((5, 5))
 resized = np.ones((8, 8))  # ones repeated or interpolated are ones
-windows = np.lib.stride_tricks.sliding_window_view(resized, (3, 3))
+windows = np.lib.stride_tricks.sliding_window_view(resized, (3, 3))  # all windows, stride 1
 counts = {
     "kernel 3, stride 2": stamp(ones, np.ones((3, 3)), 2)[3:-3, 3:-3],
     "kernel 4, stride 2": stamp(ones, np.ones((4, 4)), 2)[3:-3, 3:-3],
@@ -325,10 +328,10 @@ def resize_and_convolve(interpolation):
 
 
 # %% [markdown]
-# We give each decoder random weights and the same small photograph. Random weights will not draw
-# anything sensible, and that is what we want: whatever pattern all of them show comes from the
-# layers. Before you run the cell, guess which of the four images have a grid. What about kernel
-# four, which obeys the rule?
+# We give each decoder random weights and the same small photograph. Random weights draw nothing
+# sensible, and that is what we want: a regular pattern can only come from the layers. Before you
+# run the cell, guess which of the four images have a grid. What about kernel four, which obeys the
+# rule?
 
 # %%
 ways = {
@@ -352,16 +355,17 @@ lesson.figure(
 # %% [markdown]
 # Both transposed convolutions draw a regular grid, kernel four included. The rule about stride and
 # kernel removes the uneven *overlap*, not the uneven *weights*. Training can make the weights even,
-# but nothing forces it to. In a resize followed by a convolution the same weights serve all
-# positions, so that a flat area stays flat from the first step on. Nearest neighbour leaves small
-# squares, because a convolution of three by three is not wide enough to smooth them; the bilinear
-# decoder is the smoothest of all.
+# but nothing forces it to.
+#
+# In a resize followed by a convolution the same weights serve all positions, so that a flat area
+# stays flat even before training. Nearest neighbour leaves small squares, because a convolution of
+# three by three is not wide enough to smooth them; the bilinear decoder is the smoothest of all.
 #
 # ## What it costs
 #
 # Nearest neighbour only copies. Bilinear interpolation needs a few products for each new value, and
-# a transposed convolution mixes all channels: with $k = 4$, $s = 2$ and $C$ channels going in, each
-# new value is a sum of $(k / s)^2\,C = 4\,C$ products. So the first should be the fastest. We let
+# a transposed convolution mixes all channels: with $k = 4$, $s = 2$ and $c$ channels going in, each
+# new value is a sum of $(k / s)^2\,c = 4\,c$ products. So the first should be the fastest. We let
 # the clock decide:
 
 
@@ -381,19 +385,19 @@ for name, layer in {
     print(f"{name:22} {layer.count_params():6,} weights {time:6.1f} ms")
 
 # %% [markdown]
-# The transposed convolution is the slowest, as expected. Among the other two, you may find the
-# order reversed, as it was on the processor this page was written on. Counting products is not the
-# whole story: the bilinear layer is one optimised routine, while Keras's nearest neighbour copies
-# the map twice, once for the rows and once for the columns. Beside the convolution that follows,
-# both are cheap.
+# The transposed convolution is the slowest. Among the other two, you may find the order reversed,
+# as it was on the processor this page was written on. Counting products is not the whole story: the
+# bilinear layer is one optimised routine, while Keras's nearest neighbour copies the map twice,
+# once for the rows and once for the columns. Compared with the convolution that follows, both are
+# cheap.
 #
 # ## A transposed convolution that interpolates
 #
-# Is the learned layer at least as good as the fixed rule? It can be: with the right kernel, a
-# transposed convolution *is* bilinear upsampling. Each value has to be spread as a tent, largest in
-# the middle and falling to zero at the neighbours. For factor two this is the outer product of
-# $(\frac14, \frac34, \frac34, \frac14)$ with itself. The initializer `Bilinear` of this package
-# fills a kernel with it; FCN starts its decoder this way (lesson 11).
+# Can the learned layer do what the fixed rule does? Yes: with the right kernel, a transposed
+# convolution *is* bilinear upsampling, except near the border. Each value has to be spread as a
+# tent, largest in the middle and falling to zero at the neighbours. For factor two this is the
+# outer product of $(\frac14, \frac34, \frac34, \frac14)$ with itself. The initializer `Bilinear` of
+# this package fills a kernel with it; FCN starts its decoder this way (lesson 11).
 #
 # Now an experiment. One transposed convolution, sixteen weights, learns to double photographs. We
 # train it on one photograph and test it on another. It starts from random weights. What will its
@@ -444,29 +448,29 @@ for name, model in {"learned": learned, "bilinear": bilinear_start}.items():
 # ## Does it hold?
 #
 # In the [experiment](experiments/upsampling.py), three such decoders learn to enlarge photographs
-# four times. After training, the part of the squared error that repeats with the grid is about 2 %
-# with kernel three, 1 % with kernel four and 0.1 % with a resize and a convolution. So training
-# alone does not remove the checkerboard.
+# by a factor of four. After training, the part of the squared error that repeats with the grid is
+# about 2 % with kernel three, 1 % with kernel four and 0.1 % with a resize and a convolution. So
+# training alone does not remove the checkerboard.
 #
 # ## Where it breaks
 #
 # - **Detail.** No upsampling adds what the encoder dropped. That takes positions (lesson 5) or
 #   whole feature maps (lesson 12) handed across.
 # - **Borders.** Outside its map, a transposed convolution finds zeros, so its output fades at the
-#   border. A resize repeats the border instead.
+#   border. A resize repeats its border instead.
 # - **Label maps.** Never interpolate class numbers: halfway between road and car lies some third
 #   class. Enlarge scores, or repeat labels (lesson 10).
 #
 # ## Summary
 #
 # - Nearest neighbour repeats; bilinear interpolation takes a mean of four neighbours in which the
-#   closer ones count more. Neither has anything to learn.
+#   closer ones count more. Neither has weights.
 # - `align_corners` decides whether pixels are squares or points. Use the same convention in
 #   training and in prediction.
-# - A transposed convolution stamps its kernel, scaled by each value. It is the transposed matrix
-#   of a convolution, not the inverse.
-# - A stride that divides the kernel size makes the overlap even. Only a resize followed by a
-#   convolution treats all positions alike.
+# - A transposed convolution stamps its kernel, scaled by each value. Its matrix is the transpose of
+#   a convolution's, not the inverse.
+# - A stride that divides the kernel size makes the overlap even, but not the weights. A resize
+#   followed by a convolution has neither problem.
 #
 # ## Exercises
 #
@@ -474,12 +478,12 @@ for name, model in {"learned": learned, "bilinear": bilinear_start}.items():
 #    the code.
 # 2. How many rows does a transposed convolution with $k = 5$, $s = 3$ and $p = 1$ make of seven?
 #    Keras has no argument for $p$: build it from `padding="valid"` and a cropping.
-# 3. For which kernel sizes and strides up to six is the overlap even? Let the computer try all,
-#    and find the rule that it obeys.
+# 3. For which kernel sizes and strides up to six is the overlap even? Let the computer try all, and
+#    find the rule that it obeys.
 # 4. Show with `tf.GradientTape` that the gradient of a convolution is a transposed convolution.
 # 5. Nearest neighbour followed by a convolution of three by three *is* a transposed convolution
 #    with a kernel of four by four. Find that kernel. Why can it not draw a grid on a flat area?
-# 6. A small project: train the four decoders on photographs. Which grids disappear?
+# 6. A small project: train the four decoders on photographs. Which grids remain?
 #
 # ## Further reading
 #

@@ -2,7 +2,7 @@
 # # 5 · Unpooling: putting each maximum back in its place
 #
 # Max pooling answers the question "is this feature somewhere in the window?" and drops the answer
-# to "where?". A classifier is glad about that: a cat stays a cat if it moves by a pixel. A
+# to "where?". A classifier profits from that: a cat stays a cat if it moves by a pixel. A
 # segmentation network pays for it. Its decoder has to draw the outline of the cat, and the exact
 # place of every edge was given up on the way down.
 #
@@ -40,58 +40,62 @@ keras.utils.set_random_seed(0)
 # %%
 straight = np.array([[0, 7, 0, 2], [0, 9, 0, 0], [0, 8, 0, 0], [0, 5, 1, 0]])
 bent = np.array([[0, 7, 0, 0], [0, 9, 2, 0], [8, 0, 0, 1], [5, 0, 0, 0]])
+windows = [(0, 0, 2, 2), (0, 2, 2, 2), (2, 0, 2, 2), (2, 2, 2, 2)]  # top, left, height, width
+maxima = {  # the (row, column) of the maximum of every window
+    "straight": [(1, 1), (0, 3), (2, 1), (3, 2)],
+    "bent": [(1, 1), (1, 2), (2, 0), (2, 3)],
+    "pooled": [(0, 0), (0, 1), (1, 0), (1, 1)],
+}
+lesson.figure(
+    figures.number_grids(
+        {"straight": straight, "bent": bent, "pooled": np.array([[9, 2], [8, 1]])},
+        [None, "max"],
+        windows={"straight": windows, "bent": windows},
+        marks=maxima,
+    ),
+    "two_contours",
+    "Two different maps, and one pooled map that belongs to both of them.",
+)
+
+# %% [markdown]
+# Both maps are pooled to the same four numbers. So pooling has no inverse: the pooled map alone
+# cannot tell you which of the two it came from.
+#
+# What tells them apart is the *position* of each maximum inside its window, counted row by row from
+# zero to three. The function below gathers the four values of each window along the last axis;
+# `max` then finds the largest value, and `argmax` its position.
 
 
+# %%
 def max_pool(x, size=2):
     height, width = np.array(x.shape) // size
     windows = x.reshape(height, size, width, size).swapaxes(1, 2).reshape(height, width, -1)
     return windows.max(-1), windows.argmax(-1)
 
 
-def places(positions, size=2):
-    """The (row, column) of every maximum in the map that was pooled."""
-    return [(size * i + p // size, size * j + p % size) for (i, j), p in np.ndenumerate(positions)]
-
-
-# %%
 pooled, positions = max_pool(straight)
-_, others = max_pool(bent)
-windows = [(0, 0, 2, 2), (0, 2, 2, 2), (2, 0, 2, 2), (2, 2, 2, 2)]
-cells = [(0, 0), (0, 1), (1, 0), (1, 1)]
-lesson.figure(
-    figures.number_grids(
-        {"straight": straight, "bent": bent, "pooled": pooled},
-        [None, "max"],
-        windows={"straight": windows, "bent": windows},
-        marks={"straight": places(positions), "bent": places(others), "pooled": cells},
-    ),
-    "two_contours",
-    "Two different maps, and one pooled map that belongs to both of them.",
-)
-assert np.array_equal(pooled, max_pool(bent)[0])
-
-# %% [markdown]
-# Both maps are pooled to the same four numbers. So pooling has no inverse: whoever sees the pooled
-# map alone cannot know which of the two it came from. What makes the difference is the second
-# result of `max_pool`, the position of each maximum inside its window, counted row by row from zero
-# to three:
-
-# %%
+same, others = max_pool(bent)
+assert np.array_equal(pooled, same)
 print("straight:", positions.tolist(), " bent:", others.tolist())
 
 # %% [markdown]
-# This small map of positions is called the *pooling mask*. For windows of four values, two bits a
-# window are enough.
+# The small map of positions is called the *pooling mask*. For a window of four values, two bits are
+# enough to store it.
 #
 # ## Max unpooling by hand
 #
-# To unpool, start with a map of zeros, and write each pooled value at the position that its mask
-# remembers. For a window in row $i$ and column $j$ with position $p$ and window size $n$, that is
-# row $n\,i + \lfloor p / n \rfloor$ and column $n\,j + (p \bmod n)$, where $\lfloor\cdot\rfloor$
-# rounds down and $\bmod$ is the remainder.
+# To unpool, start with a map of zeros, and write each pooled value at the position that the mask
+# holds for its window. For a window in row $i$ and column $j$ with position $p$ and window size
+# $n$, that is row $n\,i + \lfloor p / n \rfloor$ and column $n\,j + (p \bmod n)$, where
+# $\lfloor\cdot\rfloor$ rounds down and $\bmod$ is the remainder. The function `places` computes
+# this for all windows.
 
 
 # %%
+def places(positions, size=2):
+    return [(size * i + p // size, size * j + p % size) for (i, j), p in np.ndenumerate(positions)]
+
+
 def max_unpool(values, positions, size=2):
     unpooled = np.zeros([size * n for n in values.shape], values.dtype)
     for value, place in zip(values.ravel(), places(positions, size)):
@@ -99,8 +103,12 @@ def max_unpool(values, positions, size=2):
     return unpooled
 
 
-copied = pooled.repeat(2, axis=0).repeat(2, axis=1)
+assert places(positions) == maxima["straight"]
 unpooled = max_unpool(pooled, positions)
+copied = pooled.repeat(2, axis=0).repeat(2, axis=1)
+
+# %%
+cells = maxima["pooled"]
 lesson.figure(
     figures.number_grids(
         {
@@ -110,7 +118,7 @@ lesson.figure(
             "average unpooling": copied,
         },
         windows={"max unpooling": windows, "average unpooling": windows},
-        marks={"pooled": cells, "mask": cells, "max unpooling": places(positions)},
+        marks={"pooled": cells, "mask": cells, "max unpooling": maxima["straight"]},
     ),
     "unpooled",
     "Max unpooling writes each value to its old place; average unpooling fills its whole window.",
@@ -127,9 +135,10 @@ lesson.figure(
 # ## The same as layers
 #
 # In a network the maps come in batches, have many channels and sometimes an odd number of rows.
-# Keras has no unpooling layer, so this package adds three. `MaxPoolingWithArgmax2D` returns the
-# pooled map and its mask; `MaxUnpooling2D` takes both; `AverageUnpooling2D` takes a map. None of
-# them has weights, since moving a value leaves nothing to learn.
+# Keras has no max unpooling, so this package adds it as a pair of layers: `MaxPoolingWithArgmax2D`
+# returns the pooled map and its mask, and `MaxUnpooling2D` takes both. `AverageUnpooling2D` takes a
+# map alone, and does what Keras's `UpSampling2D` does. None of the three has weights, since moving
+# a value leaves nothing to learn.
 
 # %%
 x = straight[None, :, :, None].astype("float32")
@@ -142,8 +151,8 @@ assert np.array_equal(np.squeeze(AverageUnpooling2D()(values)), copied)
 # ## On a photograph
 #
 # Now we halve a photograph twice and bring it back in two steps, with both kinds of pooling and
-# unpooling. Before you run the cell: which result will have the sharper contours, and which one
-# would you rather hang on the wall?
+# unpooling. Before you run the cell: what will be left of the contours in each result, and in which
+# of the two will you recognise the building?
 
 
 # %%
@@ -167,18 +176,20 @@ lesson.figure(
 
 # %% [markdown]
 # After two steps, max unpooling has kept one value of sixteen in every channel. All of these stand
-# exactly where they belong, and between them there is nothing. Average unpooling has the opposite
-# character: every tone is about right, and no edge is finer than a block of four by four.
+# exactly where they belong, and between them there is nothing. (The dots are coloured because the
+# red, green and blue channels are pooled separately, and their maxima lie at different pixels.)
+# Average unpooling has the opposite character: you recognise the building, since every tone is
+# about right, but no edge is finer than a block of four by four.
 #
-# Look at the code again: `masks.pop()` takes the *last* mask first. The map that was pooled last is
-# the smallest, and it is the first one to be enlarged. A mask only fits the map it was made with,
-# so each unpooling of a decoder belongs to one pooling of the encoder.
+# Look at the code again: `masks.pop()` takes the *last* mask first. The mask of the last pooling is
+# the smallest, and the decoder needs it first. A mask only fits the map it was made with, so each
+# unpooling of a decoder belongs to one pooling of the encoder.
 #
 # ## What undoes what?
 #
 # Pooling cannot be undone, as we saw. The other order works: if you unpool a map and pool the
-# result, you have the map again, whatever the mask. With one exception, which a single window
-# shows:
+# result, you have the map again, whatever the mask. There is one exception, and a single window
+# shows it:
 
 # %%
 value, where = np.array([[-1]]), np.array([[2]])
@@ -192,6 +203,11 @@ lesson.figure(
     "negative",
     "A negative value does not come back: the zeros around it are larger.",
 )
+
+# %% [markdown]
+# For values from zero upward, random values and random masks confirm the rule:
+
+# %%
 generator = np.random.default_rng(0)
 values = generator.uniform(0, 1, (1, 6, 9, 4)).astype("float32")
 anywhere = generator.integers(0, 4, values.shape).astype("uint8")
@@ -199,7 +215,7 @@ pooled_again, _ = MaxPoolingWithArgmax2D()(MaxUnpooling2D()(values, anywhere))
 assert np.array_equal(pooled_again, values)
 
 # %% [markdown]
-# The exception seldom matters in practice. Encoders pool behind a ReLU, so the values are not
+# The exception seldom matters in practice. Encoders usually pool after a ReLU, so that no value is
 # negative, and decoders do not pool what they have unpooled.
 #
 # Max unpooling has a second meaning. Think of the gradient that flows back through a max pooling:
@@ -209,14 +225,15 @@ assert np.array_equal(pooled_again, values)
 #
 # ## From sparse to dense
 #
-# An unpooled map is three quarters zeros. The next layers need a value everywhere, so a decoder
-# that unpools always convolves afterwards: the kernel spreads each value over its neighbourhood.
-# Together they are a stage of SegNet's decoder, which also has batch normalisation. In a stage that
-# copies instead, the convolution has the opposite task and sharpens.
+# At least three quarters of an unpooled map are zeros. But the output needs a value everywhere, so
+# a decoder that unpools always convolves afterwards: the kernel spreads each value over its
+# neighbourhood. Unpooling and convolution together are a stage of SegNet's decoder, which also has
+# batch normalisation. In a stage that copies instead, the convolution has the opposite task: it has
+# to sharpen.
 #
 # Let us put such stages into an autoencoder, a network that has to draw its own input from a small
 # code. Lesson 6 is about autoencoders; here we only need the two decoders. With `use_masks=True`
-# every unpooling gets the mask of its pooling, with `use_masks=False` it copies. All else is equal.
+# every unpooling gets the mask of its pooling; with `use_masks=False` it copies. All else is equal.
 
 
 # %%
@@ -241,7 +258,7 @@ def autoencoder(use_masks, filters=16, code_channels=2):
 lesson.figure(
     figures.architecture(autoencoder(use_masks=True)),
     "architecture",
-    "The autoencoder with masks. The dashed arrows lead around the code.",
+    "The autoencoder with masks. The dashed arrows, the masks, lead around the code.",
 )
 assert autoencoder(True).count_params() == autoencoder(False).count_params()
 
@@ -249,7 +266,7 @@ assert autoencoder(True).count_params() == autoencoder(False).count_params()
 # A mask belongs to one map, channel by channel. That is why the decoder has sixteen channels
 # wherever it unpools: as many as the encoder had where it pooled.
 #
-# The code in the middle has two by two positions and two channels: eight numbers for an image of 64
+# The code at the bottom has two by two positions and two channels: eight numbers for an image of 64
 # pixels. We train both networks on small handwritten digits. The loss, binary cross-entropy, is
 # small where each drawn pixel is close to the true one (lesson 6).
 
@@ -274,20 +291,22 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The network with masks draws clearly better; its squared error is less than half. Yet both codes
-# have eight numbers. Has this network learned a better code?
+# The network with masks draws clearly better; its squared error is less than half of the other's.
+# Yet both codes have eight numbers. Has this network learned a better code?
 #
-# Look at its drawing again: the dashed arrows lead *around* the code. Each pooling hands one
+# Look at its architecture again: the dashed arrows lead *around* the code. Each pooling hands one
 # position per window and channel to the decoder, in this network 320 of them, and a position says
 # where in its window the feature was strongest. Along a stroke of the digit, that is the course of
-# the stroke. So perhaps the digit is in the masks. We can test it: keep the eight numbers of every
-# digit, and give the decoder the masks of another digit. Which of the two will it draw?
+# the stroke. So perhaps the digit is in the masks.
+#
+# We can test it. First we cut the trained network in two: `keras.Model(a, b)` is the part that
+# computes `b` from `a`. Then we keep the eight numbers of every digit, and give the decoder the
+# masks of another digit. Which of the two will it draw?
 
 # %%
 model = trained["with masks"]
-inner = [f"encoder{stage}_pool" for stage in (1, 2)] + ["code"]
-first, second, code = (model.get_layer(name).output for name in inner)
-masks = [first[1], second[1]]
+masks = [model.get_layer(f"encoder{stage}_pool").output[1] for stage in (1, 2)]
+code = model.get_layer("code").output
 encoder = keras.Model(model.input, [*masks, code])
 decoder = keras.Model([*masks, code], model.output)
 *own_masks, codes = encoder.predict(test, verbose=0)
@@ -300,13 +319,14 @@ rows = {
 lesson.figure(
     figures.image_rows(rows, "Whose shape does the drawing have?"),
     "swapped_masks",
-    "Every digit drawn from its own code and the masks of the digit to its right.",
+    "Compare the last row with the other two: it is drawn from the code of the first row and the "
+    "masks of the second.",
 )
 
 # %% [markdown]
-# Almost every drawing shows the digit that lent its *masks*; the code has little to say. So a
-# pooling mask is a narrow *skip connection*: it carries information from the encoder to the decoder
-# past the bottleneck.
+# Almost every drawing shows the digit that lent its *masks*; the code changes little. So a pooling
+# mask is a narrow *skip connection*: it carries information from the encoder to the decoder past
+# the bottleneck.
 #
 # For segmentation this is welcome, because nobody asks such a network to compress. For an
 # autoencoder, which is supposed to put all it knows into its code, it is a leak. That is why the
@@ -317,25 +337,27 @@ lesson.figure(
 # In the [experiment](experiments/unpooling.py), each network is trained three times, and a
 # nearest-neighbour classifier has to name the digit from one ingredient alone. It is right for
 # about 97 % of the test digits if it sees only the masks, and for 87 % at most if it sees only the
-# code beside them. The code of the network without masks gets 95 %: there, it has to hold all.
+# code of the same network. From the code of the network without masks it names 95 %: that code has
+# to hold everything.
 #
 # ## Where it breaks
 #
-# - **Odd sizes.** With `padding="same"`, $45$ rows are pooled to $23$, and these would come
-#   back as $46$. Give the layer the tensor that was pooled,
-#   `unpool(x, mask, like=before)`, and it takes its size from there.
+# - **Odd sizes.** With `padding="same"`, $45$ rows are pooled to $23$, and these would come back as
+#   $46$. Give the layer the tensor that was pooled, `unpool(x, mask, like=before)`, and it takes
+#   its size from there.
 # - **Memory.** A mask has to live until the decoder needs it. Here it takes one byte a value;
 #   TensorFlow's operation returns indices of eight bytes, or four on request. At prediction this is
 #   the price of a decoder with masks. In training it hardly counts, since backpropagation keeps the
 #   maps that were pooled anyway, and they are larger.
-# - **GPUs.** Keras compiles models with XLA there, and XLA has no version of
-#   `tf.nn.max_pool_with_argmax`. The layers of this package consist of operations that it knows.
+# - **GPUs.** On a GPU, Keras compiles models with XLA, TensorFlow's compiler, and XLA has no
+#   version of `tf.nn.max_pool_with_argmax`. The layers of this package use only operations that it
+#   knows.
 #
 # ## Summary
 #
 # - Max pooling keeps a value and drops its place; the pooling mask keeps the place.
-# - Max unpooling is exact in place and mostly zero. Average unpooling is dense and blocky. Neither
-#   has weights; the convolutions that follow fill in or sharpen.
+# - Max unpooling puts values exactly in place, and leaves the rest zero. Average unpooling is dense
+#   and blocky. Neither has weights; the convolutions that follow fill in or sharpen.
 # - Pooling undoes unpooling for values that are not negative. Nothing undoes pooling.
 # - Masks lead information around a bottleneck, as skip connections do.
 #

@@ -19,9 +19,9 @@ solutions = Chapter(
 # %% [markdown]
 # ## Exercise 1
 #
-# The first of several equal values counts as the maximum, so every position is 0. A flat area
-# comes back as single values in the upper left corner of each window, on black: max unpooling turns
-# it into dots. This is one more reason for the convolution behind it.
+# The first of several equal values counts as the maximum, so every position is 0. A flat area comes
+# back as single values in the upper left corner of each window, on black: max unpooling turns it
+# into dots. This is one more reason for the convolution that follows.
 
 # %%
 values, mask = MaxPoolingWithArgmax2D()(np.ones((1, 4, 4, 1), "float32"))
@@ -33,10 +33,10 @@ assert np.array_equal(dots, np.tile([[1, 0], [0, 0]], (2, 2)))
 # %% [markdown]
 # ## Exercise 2
 #
-# You still recognise the photograph: the values belong to the right windows, and within a window
-# of two by two nothing can be more than one pixel off. But contours look frayed, as if every pixel
-# had been shaken a little. Masks matter for fine outlines, not for the coarse layout. (For one step
-# of unpooling; with every further step an error can be twice as large.)
+# You still recognise the roof and the windows: every value is in the right window of two by two, so
+# it is off by one row and one column at most. But the lines of the roof tiles, clear with the right
+# masks, are lost or run the wrong way. Masks matter for fine outlines, not for the coarse layout.
+# (This is one step of unpooling; with every further step an error can be twice as large.)
 
 # %%
 photo = load_sample_image("china.jpg")[None, 96:192, 176:288] / np.float32(255)
@@ -73,13 +73,14 @@ print(f"{total:,} bytes: {total / 2**20:.1f} MiB, or {8 * total / 2**20:.1f} MiB
 # %% [markdown]
 # ## Exercise 4
 #
-# The gradient of max pooling sends each incoming value to the place of the maximum, and so does
-# max unpooling. Both agree to the last bit.
+# The gradient of max pooling sends each incoming value to the place of the maximum, and so does max
+# unpooling. Both agree to the last bit.
 #
 # With windows of three by three and stride two, neighbouring windows share pixels, and one pixel
-# can be the maximum of two windows. The gradient then *adds* both values, because the pixel
-# influences both results. Unpooling cannot add: if the same pixel was written down twice, it was
-# the same value, and a sum would double it. So `MaxUnpooling2D` lets the last window win.
+# can be the maximum of several windows. The gradient then *adds* their values, because the pixel
+# influences all these results. Unpooling must not add: the same pixel was pooled twice, so both
+# windows hold the same value, and a sum would double it. So `MaxUnpooling2D` lets the last window
+# win.
 
 
 # %%
@@ -104,9 +105,9 @@ assert different > 0
 # ## Exercise 5
 #
 # With masks of other images the decoder gets positions that have nothing to do with the digit. It
-# learns to ignore them as well as it can, but it cannot copy instead: every value has to stand at
-# *some* position, and this position is noise now. The error rises above that of copying. So it was
-# the content of the masks that helped, not the operation.
+# cannot ignore them, because unpooling puts every value at *some* position, and this position is
+# noise now. The error rises above that of copying. So what helped was the content of the masks, and
+# not the operation.
 
 
 # %%
