@@ -3,8 +3,8 @@
 #
 # A classifier needs one label for each image. A segmentation network needs one label for each
 # *pixel*: road, car, sky. The labels of one image are stored as a second image of the same size,
-# the **label map**. It can be opened, resized, mirrored and compressed with the same functions as a
-# photograph, and that is the problem: most of these functions damage it. Nothing crashes. The
+# the **label map**. It can be opened, resized, rotated and compressed with the same functions as a
+# photograph, and that is the problem: some of these functions damage it. Nothing crashes. The
 # training runs, its loss falls, and the network learns something else.
 #
 # This lesson follows an image and its label map from the file to the batch. At each step we look at
@@ -53,9 +53,9 @@ lesson.figure(
 )
 
 # %% [markdown]
-# Two entries of the legend deserve attention. Nearly half of the labelled pixels are road and
-# hardly any are persons, so the classes are very unequal. And some pixels have no class at all:
-# they are striped, and called *void*. We come back to both.
+# The legend shows two problems. Nearly half of the labelled pixels are road and hardly any are
+# persons, so the classes are very unequal. And some pixels have no class at all: they are striped,
+# and called *void*. We come back to both.
 #
 # ## A label is a name, not a number
 #
@@ -86,7 +86,7 @@ lesson.figure(
         colours={**fill, **{names[i]: colour for i, colour in fill.items()}},
     ),
     "ids",
-    f"A pole in front of the sky. The ids are names; {void} is void, and has no colour.",
+    f"A pole in front of the sky. The ids stand for names; {void} is void and no class.",
 )
 print("a road pixel is painted", to_colours(ids)[2, 0], "and a void pixel", to_colours(ids)[2, 1])
 
@@ -119,13 +119,14 @@ assert np.array_equal(to_ids(to_colours(maps[0])), maps[0])
 # output for it, it must cost nothing whatever the network says there, and it must not count in the
 # score.
 #
-# Below, a network that has learned nothing yet gives all classes the same score. The cross-entropy
-# of a pixel is then the logarithm of the number of classes, and on void it is 0. Nothing flows back
-# from a pixel whose loss is constant, so the network does not learn from void either.
+# Below, a network that has learned nothing yet gives all $C$ classes the same score, so each has
+# the probability $1/C$. The cross-entropy of a pixel is minus the logarithm of the probability of
+# its true class, here $\log C$. On void it is set to 0. A constant loss has no gradient, so the
+# network does not learn from void either.
 
 # %%
 undecided = np.zeros((1, *ids.shape, len(names)), "float32")
-costs = CrossEntropy(ignore_class=void, reduction=None)(ids[None], undecided)
+costs = CrossEntropy(ignore_class=void, reduction=None)(ids[None], undecided)  # one per pixel
 lesson.figure(
     figures.number_grids(
         {"class ids": ids, "loss of each pixel": np.asarray(costs[0])},
@@ -138,13 +139,13 @@ lesson.figure(
 assert np.isclose(CrossEntropy(void)(ids[None], undecided), np.log(len(names)))
 
 # %% [markdown]
-# The last line says one more fact: the mean of the loss goes over the *labelled* pixels. If it went
-# over all of them, an image with much void would teach less than one without.
+# The last line shows one more fact: the loss of a batch is the mean over its *labelled* pixels, not
+# over all. Otherwise a batch with much void would teach less than one without.
 #
 # ## Resizing: names have no mean
 #
-# Networks want images of one size, so we resize. For an image, smooth (bilinear) interpolation is
-# right: a pixel between dark and bright is medium. What is between sky and pole? Halving the size
+# The images of a batch need one size, so we resize. For an image, smooth (bilinear) interpolation
+# is right: between dark and bright lies medium. What lies between sky and pole? Halving the size
 # with bilinear interpolation takes the mean of four neighbours. Guess before you look: which class
 # is the mean of sky and pole?
 
@@ -163,15 +164,16 @@ lesson.figure(
         columns=2,
     ),
     "halved",
-    "Half the size, twice. The mean of sky and pole is another class; a copy never is.",
+    "Half the size in two ways. The mean of sky and pole is the id of a third class. A copy is "
+    "always an id that was there.",
 )
 smooth = ops.image.resize(row[..., None].astype("float32"), (1, 3), "bilinear")
 assert np.allclose(np.squeeze(smooth), windows.mean(-1))
 
 # %% [markdown]
 # A car in the sky. Nobody drew it; it is the result of arithmetic with names. **Nearest-neighbour**
-# resizing copies the id of one of the four pixels. Its edges are a little jagged, but every id in
-# the result was in the label map.
+# resizing copies the id of one of the four pixels. Its edges are a little jagged, but it invents
+# nothing.
 #
 # On a whole image the invented ids appear exactly where you would not notice them: along the
 # outlines, one pixel wide.
@@ -200,10 +202,10 @@ lesson.figure(
 print(f"{outside[invented].mean():.0%} of the invented ids are outside the table of classes")
 
 # %% [markdown]
-# In the drawn streets void runs along every outline, so most invented ids are larger than those of
-# all classes. A check of the range finds them. Where a data set has no void along its outlines, the
-# invented ids are *other classes*, and no check of the range can find them. The only remedy is to
-# never interpolate a label map.
+# In the drawn streets void runs along every outline, and a mean with its id is larger than the id
+# of any class. A check of the range finds it. Where two classes touch without void between them,
+# the invented ids are *other classes*, and no check of the range can find them. The remedy is never
+# to interpolate ids. (Shares of classes may be interpolated; lesson 11 does so.)
 #
 # ## Augment the pair
 #
@@ -213,7 +215,7 @@ print(f"{outside[invented].mean():.0%} of the invented ids are outside the table
 # - A change that **moves** pixels must move the image and its label map in the same way.
 # - A change of **colour** belongs to the image alone. A brighter car is still a car.
 #
-# The simplest way to move both alike is to stack them as channels of one array, change this array,
+# The simplest way to move both alike is to stack them as channels of one array, move this array,
 # and take it apart again:
 
 
@@ -233,12 +235,11 @@ moved_image, moved_ids = flip_and_crop(np.random.default_rng(0), as_image, ids)
 assert np.array_equal(moved_image[..., 0], moved_ids)
 
 # %% [markdown]
-# Flips and crops only choose pixels. Scaling and rotation compute new positions between the old
-# pixels, so here the two halves of the pair part ways once more: the image is interpolated
-# bilinearly, and the label map takes the nearest id. Where the variant shows what lies outside the
-# original, nobody knows the class, and the label is void. The library's `augment` draws one random
-# movement from a seed and does all of this. What happens if image and label map are moved by two
-# different draws?
+# Flips and crops move whole pixels. Scaling and rotation need values *between* the old pixels, and
+# we know from above what to do: the image is interpolated bilinearly, and the label map takes the
+# nearest id. Where the variant shows what lies outside the original, nobody knows the class, and
+# the label is void. The library's `augment` draws one random movement from a seed and does all of
+# this. What happens if image and label map are moved by two different draws?
 
 # %%
 pair = tf.constant(photos[11]), tf.constant(maps[11])
@@ -267,13 +268,13 @@ lesson.figure(
 
 # %% [markdown]
 # With two draws the labels are not random, they are just elsewhere. Most sky pixels are still
-# called sky, most road pixels road, and only what is small loses its label. So the mistake is hard
-# to see in a number, and easy to see in this figure.
+# called sky and most road pixels road, but cars, persons and signs lose their labels. The mistake
+# is hard to see in a number, and easy to see in this figure.
 #
 # ## From files to batches
 #
-# A pipeline prepares the next batches while the network works on the current one. Its steps have
-# one right order:
+# A pipeline prepares the next batches while the network works on the current one. The order of its
+# steps matters:
 #
 # $$\text{read} \to \text{cache} \to \text{shuffle} \to \text{augment} \to \text{batch} \to
 # \text{prefetch}$$
@@ -281,8 +282,8 @@ lesson.figure(
 # - **Cache** right after reading: files are decoded once, not in every epoch.
 # - **Shuffle** single pairs, before they are batched. Shuffled batches would always hold the same
 #   neighbours.
-# - **Augment** after the cache. In front of it, the cache would keep one variant of each image for
-#   ever, and the network would never see a second one.
+# - **Augment** after the cache. Before it, the cache would keep one variant of each image for ever,
+#   and the network would never see a second one.
 # - **Prefetch** last, so that a batch is ready when the network asks for it.
 #
 # The argument `paired` is there for the experiment below. The number that `enumerate` gives to each
@@ -317,9 +318,9 @@ test_images, test_maps = map(np.concatenate, zip(*data.validation.as_numpy_itera
 check_batch(images[:32], label_maps[:32], len(names), void)
 
 # %% [markdown]
-# `check_batch` looks for the mistakes of this page and says in words what it finds. Here it finds
-# nothing. This is what it says about a label map that somebody divided by 255, together with the
-# image:
+# `check_batch` looks for the mistakes that numbers can show (a wrong pair is not one of them), and
+# here it finds none. This is what it says about a label map that somebody divided by 255, together
+# with the image:
 
 # %%
 try:
@@ -332,8 +333,8 @@ except ValueError as error:
 #
 # Let us make the mistake on purpose. We train the same small network twice, on the same images in
 # the same order. One run gets pairs that are moved together, the other gets image and label map
-# moved by two draws. The network is simple: two convolutions with a stride, three dilated ones
-# (lesson 2) to see further, one score for each class, and bilinear enlargement.
+# moved by two draws. The network is simple: two convolutions with a stride, three with a growing
+# dilation (lesson 2) to see further, one score for each class, and bilinear enlargement.
 
 
 # %%
@@ -380,7 +381,7 @@ rows = {"image": test_images[chosen]}
 for name, ids in (("truth", test_maps), *((n, a.argmax(-1)) for n, a in answers.items())):
     rows[name] = figures.tinted(ids[chosen], test_maps[chosen] == void, colours)
 lesson.figure(
-    figures.image_rows(rows, "Labels that lie beside their objects teach a blur", cell=1.6),
+    figures.image_rows(rows, "With two draws, every street gets nearly the same answer", cell=1.6),
     "cost",
     "Unseen images, their label maps, and what the two networks say. Stripes: void, not scored.",
 )
@@ -388,16 +389,16 @@ lesson.figure(
 # %% [markdown]
 # Both losses fall. Seen alone, the second run looks like a network that needs more time or more
 # filters. What it learns is an average over all the labels that it was shown for such a place: the
-# large regions survive, and their outlines are where they usually are, not where they are in this
-# image. (*Mean IoU* is the usual score: for each class the overlap of prediction and truth, divided
-# by their union, and then the mean over the classes. Lesson 11 computes it by hand.)
+# large regions survive, but their outlines lie where they usually are in a street, not where they
+# are in this image. (*Mean IoU* is the usual score: for each class the overlap of prediction and
+# truth, divided by their union, and then the mean over the classes. Lesson 11 computes it by hand.)
 #
 # ## The classes are not equal
 #
 # Count the pixels. Let $n_c$ be the number of pixels of class $c$ in the training set; the share of
 # the class is $f_c = n_c / \sum_k n_k$, with $k$ running over all classes and void left out. A loss
 # that takes the mean over all pixels cares about a class in proportion to $f_c$. A network that
-# calls everything road is right on half of the pixels already, so accuracy would praise it.
+# calls everything road is right on nearly half of the pixels, so accuracy would praise it.
 
 # %%
 shares = class_frequencies(label_maps, len(names), void)
@@ -406,13 +407,13 @@ assert np.allclose(shares, np.bincount(labelled, minlength=len(names)) / len(lab
 lesson.figure(
     figures.per_class_bars(scores["one draw"][1], shares, names, colours),
     "imbalance",
-    "Left: how well the network finds each class. Right: how much of the training set it fills; "
-    "each step to the left is ten times less.",
+    "Left: how well the network finds each class. Right: how much of the training set it fills, on "
+    "a logarithmic axis.",
 )
 
 # %% [markdown]
-# The network finds what is common and misses what is rare. It has no reason to do otherwise: on the
-# way to a smaller loss, a better outline of the road pays more than a first sign.
+# The network finds what is common and misses what is rare. It has no reason to do otherwise: a
+# better outline of the road lowers the loss more than a first sign.
 #
 # One remedy is to make a pixel of a rare class count more. **Median frequency balancing** gives
 # class $c$ the weight
@@ -429,8 +430,8 @@ for class_id in np.argsort(-shares):
 loss = CrossEntropy(ignore_class=void, class_weights=weights)
 
 # %% [markdown]
-# Weights shift the balance, they do not add information. The rare classes gain, and the outlines of
-# the common ones pay for it. Whether that is what you want depends on the task: for a car that must
+# Weights shift the balance, they do not add information. The rare classes gain, and the common ones
+# pay for it (exercise 4). Whether that is what you want depends on the task: for a car that must
 # not hit anybody, a person is worth a blurred kerb.
 #
 # ## Does it hold?
@@ -440,12 +441,12 @@ loss = CrossEntropy(ignore_class=void, class_weights=weights)
 # Bilinear resizing to half the size invented 2.7 % of the pixels there, and two thirds of these
 # were ids of other classes ([experiment](results/segmentation_data_camvid/results.md)). Retrained
 # on label maps that were resized bilinearly, the network lost too little for three seeds to tell: a
-# few wrong pixels along the outlines are a small damage, but one that is free to avoid.
+# few wrong pixels along the outlines do little damage, but it costs nothing to avoid.
 #
 # ## Where it breaks
 #
 # Correct pairs are not yet good labels. People draw outlines differently and forget small objects.
-# A network cannot score better than its labels are consistent. Splits are another trap:
+# Where labels disagree, no network can agree with all of them. Splits are another trap:
 # neighbouring frames of a video are nearly the same image, so a random split puts copies of the
 # training set into the test set. Keep whole videos together.
 #
@@ -454,7 +455,7 @@ loss = CrossEntropy(ignore_class=void, class_weights=weights)
 #
 # ## Summary
 #
-# - A label map is an image whose values are names. Never interpolate it, never save it as JPEG.
+# - A label map is an image whose values are names. Never interpolate ids or save them as JPEG.
 # - Void pixels have no answer: they cost nothing, teach nothing and are not scored.
 # - Whatever moves pixels moves image and label map together. Whatever changes colours changes the
 #   image alone.
@@ -471,7 +472,7 @@ loss = CrossEntropy(ignore_class=void, class_weights=weights)
 #    1. Which ids appear? How many pixels differ from the original?
 # 4. Train the small network with the class weights from above. Which classes gain, which lose, and
 #    what happens to the mean IoU?
-# 5. Stack the pair, but mirror it *upside down* as well. Why is this a bad augmentation for
+# 5. Let `flip_and_crop` turn some pairs *upside down* as well. Why is this a bad augmentation for
 #    streets, and a good one for images of cells?
 # 6. A small project: write ten images and painted label maps into `images/` and `masks/` with a
 #    `classes.txt`, load them with `datasets.load("folder", ...)`, damage one mask and let

@@ -6,11 +6,10 @@
 # what we want. Almost, because the map is coarse. After five poolings there is one answer for each
 # square of $32 \times 32$ pixels, and a person in the distance is smaller than that.
 #
-# The **fully convolutional network** (FCN) was the first to learn the rest of the way from label
-# maps, from end to end, starting from a trained classifier. It has two ideas. Scores can be
-# enlarged by a layer that starts as bilinear interpolation. And what pooling lost can be looked up
-# in earlier maps, which are finer: their scores are added on the way up, one rung of a ladder after
-# the other.
+# The **fully convolutional network** (FCN) was the first to start from a trained classifier and
+# learn the whole way from image to label map. It has two ideas. A layer that starts as bilinear
+# interpolation enlarges the scores. And what pooling lost can be looked up in earlier maps, which
+# are finer: their scores are added on the way up, one rung of a ladder after the other.
 #
 # *You learn* how to build FCN-32s, FCN-16s and FCN-8s, to train them one after the other, and to
 # judge them by their mean IoU.
@@ -38,10 +37,10 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # ## How much can a coarse map say?
 #
-# Before any network, let us ask the question without one. We take a true label map and keep only
-# what a coarse map could hold: in every square, the share of each class. Then we enlarge these
-# shares smoothly and let the largest win. This is how FCN makes its answer from scores, except that
-# the scores here come from the truth.
+# Let us first ask the question without a network. We take a true label map and keep only the share
+# of each class in every square. Then we enlarge these shares smoothly and let the largest win. FCN
+# makes its answer from scores in the same way, except that our scores come from the truth. (Scores
+# need not be shares, so this is a guide and not a strict limit.)
 
 # %%
 size = lesson.settings.image_size
@@ -49,10 +48,12 @@ data = datasets.load(
     lesson.settings.dataset, data_dir=lesson.settings.data_dir, image_size=size, batch_size=8
 )
 names, colours, void = data.class_names, data.colours, data.ignore_class
+train = data.train.take(4) if lesson.settings.quick else data.train
 photos, truth = (np.asarray(batch) for batch in next(iter(data.validation)))
 
 
 def through_squares(label_map, side):
+    """The label map that is left of the shares in squares of `side` pixels."""
     one_hot = (label_map[None, ..., None] == np.arange(len(names))).astype("float32")
     shares = layers.AveragePooling2D(side)(one_hot)
     return np.asarray(BilinearUpsampling2D(side)(shares)).argmax(-1)[0]
@@ -79,9 +80,9 @@ lesson.figure(
 )
 
 # %% [markdown]
-# At stride $32$ the street is still a street, but poles, signs and persons are gone, and cars are
-# ovals. At stride $8$ most objects are back. The information is in the finer maps; the question is
-# how to use it. FCN's answer has the two parts that we build now.
+# At stride $32$ the street is still a street, but the pole, the signs, the person and half of the
+# cars are gone. At stride $8$ all but the pole are back, at least in part. The information is in
+# the finer maps; the question is how to use it. FCN's answer has the two parts that we build now.
 #
 # ## Enlarging scores
 #
@@ -125,8 +126,8 @@ lesson.figure(
 
 # %% [markdown]
 # In two dimensions the kernel is the product of two triangles, a pyramid. The initializer
-# `Bilinear` puts it into a `Conv2DTranspose`, one class to itself and zeros between different
-# classes. From there the layer is free to learn something better.
+# `Bilinear` puts it into a `Conv2DTranspose`: from each class to itself a pyramid, and between
+# different classes zeros. From there the layer is free to learn something better.
 
 
 # %%
@@ -145,11 +146,11 @@ assert np.allclose(enlarge(column, 2)[0, :, 2, 0], wide[1:-1])
 # ## FCN-32s: a classifier, and one enlargement
 #
 # Now the network. VGG-16 is a classifier: thirteen convolutions, five poolings, two dense layers of
-# $4096$ units and one of as many units as there are classes. Its first dense layer saw a map of
-# $7 \times 7$ positions, so it becomes a convolution of $7 \times 7$, which is called fc6. The
-# other two see one position and become convolutions of $1 \times 1$. The last one gives a score for
-# each class at each position of the coarse map, and one enlargement by $32$ brings it to the size
-# of the image.
+# $4096$ units (fc6 and fc7), and a last one with a unit for each class. As in lesson 3, fc6 saw a
+# map of $7 \times 7$ positions, so it becomes a convolution with a kernel of that size. The other
+# two see one position and become convolutions of $1 \times 1$. The last one gives a score for each
+# class at each position of the coarse map, and one enlargement by $32$ brings the scores to the
+# size of the image.
 #
 # `width` scales the number of filters. The paper has `width=1`, which takes a GPU and weights that
 # were trained on ImageNet; we train an eighth of the filters from scratch.
@@ -188,14 +189,14 @@ lesson.figure(
 #
 # ## FCN-16s and FCN-8s: two lines for each rung
 #
-# The map after the fourth pooling has twice the resolution. It is less sure about *what* it sees,
-# because it saw less of the image, but it is more exact about *where*. So we let it vote: a
+# The map after the fourth pooling has twice the resolution. It knows less about *what* it sees,
+# because it saw less of the image, but more about *where*. So we let it vote: a
 # $1 \times 1$ convolution turns it into scores, the coarse scores are enlarged by $2$, and both are
 # added. Adding works because both are scores of the same classes. A clear coarse vote for "car"
 # stays a car, and where the coarse map hesitates between car and road, the finer one decides.
 #
-# The new scores start at zero. So at first FCN-16s gives almost the same answer as FCN-32s, and
-# training continues from there, not from noise.
+# The new scores start at zero, so at first FCN-16s gives almost the same answer as FCN-32s.
+# Training then improves this answer instead of disturbing it with random scores.
 
 
 # %%
@@ -228,10 +229,10 @@ lesson.figure(
 )
 
 # %% [markdown]
-# Each function takes the coarser network apart just before its last layer and goes on from there
-# with two lines. The library has all three as `kerasseg.models.fcn32s`, `fcn16s` and `fcn8s`; those
-# accept images of any size, also where $32$ does not divide it. Counting parameters is a quick test
-# that we built the right network:
+# Each function cuts off the last layer of the coarser network and goes on from there: a skip, and a
+# smaller enlargement. The library has all three as `kerasseg.models.fcn32s`, `fcn16s` and `fcn8s`;
+# those accept images of any size, also where $32$ does not divide it. Counting parameters is a
+# quick test that we built the right network:
 
 # %%
 for ours, library in ((fcn32s, models.fcn32s), (fcn16s, models.fcn16s), (fcn8s, models.fcn8s)):
@@ -240,8 +241,9 @@ for ours, library in ((fcn32s, models.fcn32s), (fcn16s, models.fcn16s), (fcn8s, 
     print(f"{one.name}: {one.count_params():,} weights")
 
 # %% [markdown]
-# The counts fall from rung to rung, although layers are added. Why? One enlargement by $32$ has a
-# kernel of $64 \times 64$ taps for every pair of classes. Two small ones have far fewer.
+# The counts fall from rung to rung, although layers are added. Why? The enlargement by $32$ has
+# $64 \times 64$ taps for every pair of classes, even though most of these weights are zeros. Two
+# smaller enlargements have far fewer.
 #
 # ## Training, rung by rung
 #
@@ -249,14 +251,15 @@ for ours, library in ((fcn32s, models.fcn32s), (fcn16s, models.fcn16s), (fcn8s, 
 # train as the paper does, in stages. First FCN-32s learns alone. Then FCN-16s takes over its
 # weights and learns its skip; then FCN-8s.
 #
-# In one point we differ from the paper. It goes on training all layers; we freeze everything that
-# comes from the coarser network. That is faster, and it makes the comparison fair: whatever FCN-16s
-# does better than FCN-32s, only the skip can have done, not a longer training. (Dropout is off,
-# since so narrow a network in so short a time does not overfit.)
+# In one point we differ. The paper goes on training all layers; we freeze everything that comes
+# from the coarser network. That is faster, and it makes the comparison fair: if FCN-16s is better
+# than FCN-32s, the reason is the new rung and not a longer training of the other layers. (Dropout
+# is off: it guards against overfitting, and this training is too short for that.)
 
 
 # %%
 def take_over(net, coarser):
+    """Copies the weights of the coarser network and freezes them."""
     for layer in coarser.layers[:-1]:  # all but the last enlargement
         twin = net.get_layer(layer.name)
         twin.set_weights(layer.get_weights())
@@ -271,7 +274,7 @@ for build in (fcn32s, fcn16s, fcn8s):
     scored = [MeanIoU(len(names), void), BoundaryIoU(len(names), void)]
     net.compile(keras.optimizers.Adam(1e-3), CrossEntropy(void), metrics=scored)
     epochs = lesson.settings.epochs // 2 if coarser else lesson.settings.epochs
-    net.fit(data.train, epochs=max(1, epochs), shuffle=False, verbose=2)  # shuffled already
+    net.fit(train, epochs=max(1, epochs), shuffle=False, verbose=2)  # shuffled already
     results[net.name] = net.evaluate(data.validation, return_dict=True, verbose=0)
     per_class[net.name] = scored[0].per_class()
     nets[net.name] = coarser = net
@@ -279,15 +282,16 @@ for build in (fcn32s, fcn16s, fcn8s):
 # %% [markdown]
 # ## Intersection over union, by hand
 #
-# How good is a label map? The share of right pixels (accuracy) is a poor judge, because a large
-# class decides it alone. The usual score compares, for each class $c$, two sets of pixels: those
-# that *are* $c$ and those that are *called* $c$. Their overlap, divided by all that is in either,
-# is the **intersection over union**
+# How good is a label map? The share of right pixels (accuracy) is a poor judge, because the large
+# classes decide it. The usual score compares, for each class $c$, two sets of pixels: those that
+# *are* $c$ and those that are *called* $c$. The number of pixels in both sets, divided by the
+# number in at least one of them, is the **intersection over union**
 #
 # $$\text{IoU}_c = \frac{TP_c}{TP_c + FP_c + FN_c}.$$
 #
-# $TP_c$ counts the pixels that are $c$ and are called $c$, $FP_c$ those that are only called so,
-# and $FN_c$ those that are $c$ and were missed. Void pixels are in none of the three.
+# $TP_c$ (true positives) counts the pixels that are $c$ and are called $c$, $FP_c$ (false
+# positives) those that are only called $c$, and $FN_c$ (false negatives) those that are $c$ and
+# were missed. Void pixels are in none of the three.
 
 
 # %%
@@ -307,10 +311,11 @@ lesson.figure(
         [None, None],
         colours={"TP": "#a6dba0", "FN": "#f4a582", "FP": "#f4a582", 255: "#dddddd"},
         marks={"truth": [list(np.argwhere(found))], "answer": [list(np.argwhere(called))]},
-        title="Class 1: two pixels in both maps, six in either: IoU = 1/3",
+        title="Class 1: IoU = 2 of 6 pixels",
     ),
     "iou",
-    "The answer is shifted by one pixel. Grey: void, which does not count.",
+    "The answer is shifted by one pixel. Two pixels are of class 1 in both maps (TP), six in at "
+    "least one. Grey: void, which does not count.",
 )
 ious = [iou(small_truth, small_answer, class_id) for class_id in (0, 1)]
 metric = MeanIoU(num_classes=2)
@@ -321,14 +326,14 @@ print(f"IoU of class 0: {ious[0]:.2f}, of class 1: {ious[1]:.2f}, mean {np.mean(
 # %% [markdown]
 # A shift by one pixel costs the small class two thirds of its IoU, and the large class less than
 # half. Small objects are mostly outline. **Mean IoU** is the mean over the classes, computed once
-# from all pixels of a set. *Boundary IoU* asks the same question near the outlines only, where the
-# rungs of the ladder differ.
+# from all pixels of a set. *Boundary IoU* asks the same question only near the outlines, where we
+# expect the rungs of the ladder to differ.
 #
 # ## What the rungs see
 #
-# FCN-8s contains its two coarser versions, since we froze them: its scores at $1/32$ are FCN-32s
-# before the enlargement, and the first sum is FCN-16s. So we can watch an answer being refined
-# inside one network. Which objects do you expect to appear at which rung?
+# FCN-8s contains its two coarser versions, since we froze them: its coarsest scores are those of
+# FCN-32s before the enlargement, and the first sum is that of FCN-16s. So we can watch one network
+# refine its answer. Which objects do you expect to appear at which rung?
 
 # %%
 taps = ("fc7_scores", "decoder4_sum", "decoder3_sum")
@@ -342,7 +347,7 @@ for rung, (name, answer) in zip(rungs, answers.items()):
     coarse[f"{height} x {width} scores"] = figures.paint(rung[shown], colours)
     fine[name] = painted(answer[shown], truth[shown])
 lesson.figure(
-    figures.panels({**coarse, **fine}, title="Each rung sharpens what the one below has found"),
+    figures.panels({**coarse, **fine}, title="Each rung refines what the one before it found"),
     "rungs",
     "Above: which class has the largest score, on the grid where the scores are made. Below: the "
     "same scores, enlarged to the size of the image.",
@@ -351,29 +356,31 @@ for name, scored in results.items():
     print(f"{name}: mean IoU {scored['mean_iou']:.3f}, at outlines {scored['boundary_iou']:.3f}")
 
 # %% [markdown]
-# The large classes are there from the first rung, and each further rung moves their outlines closer
-# to the truth. The gain is largest where boundary IoU looks. This is what the paper reports too: on
-# PASCAL VOC, mean IoU rises from 59.4 % with FCN-32s to 62.4 % with FCN-16s and to 62.7 % with
-# FCN-8s. The last rung brought so little that the authors built no further one.
+# Road, sky and buildings are there from the start. The second network adds more of the trees, and
+# both scores rise. The third changes little. After so short a training its finer map has not much
+# to say, but the paper reports the same pattern: on PASCAL VOC, mean IoU rises from 59.4 % with
+# FCN-32s to 62.4 % with FCN-16s and to 62.7 % with FCN-8s. The last rung brought so little that the
+# authors built no further one.
 #
 # ## Rare classes
 #
 # Now look at each class by itself, beside its share of the training pixels (lesson 10).
 
 # %%
-shares = class_frequencies(data.train, len(names), void)
+shares = class_frequencies(train, len(names), void)
 lesson.figure(
     figures.per_class_bars(per_class["fcn8s"], shares, names, colours),
     "rare",
-    "FCN-8s on unseen images. Left: IoU of each class. Right: its share of the training pixels.",
+    "FCN-8s on unseen images. Left: IoU of each class; no bar means that it is never found. Right: "
+    "its share of the training pixels.",
 )
 
 # %% [markdown]
-# Persons, poles and signs are lost, although the ladder reaches a resolution at which most of them
-# could be seen (the figure at the top of this page). Two reasons come together. The loss hardly
-# rewards them, because they are rare. And they are small, so the deep layers, which know *what*
-# something is, see them only as a small part of a large field, while the shallow layers, which know
-# *where*, can do no more than weigh colours and edges in one $1 \times 1$ convolution.
+# Persons, poles and signs are lost, although squares of the last rung's size still showed signs and
+# a person (the figure at the top of this page). Two reasons come together. The loss hardly rewards
+# these classes, because they are rare. And they are small: the deep layers, which know *what*
+# something is, see them only as a small part of a large field, while the shallower layers, which
+# know *where*, contribute through a single $1 \times 1$ convolution.
 #
 # Class weights help with the first reason (exercise 4). For the second, a network needs more on the
 # way up than one addition of scores: U-Net, in the next lesson, hands across whole feature maps and
@@ -381,15 +388,15 @@ lesson.figure(
 #
 # ## Where it breaks
 #
-# - **Size.** The ladder starts at $1/32$. On an image of $64 \times 96$ pixels the coarsest map has
-#   $2 \times 3$ positions, and "FCN-32s" is only a word. Do not judge the rungs on images that are
-#   too small.
-# - **Weights.** FCN was never meant to start from random weights, as we do here. The paper starts
-#   from a classifier of a million images (`encoder_weights="imagenet"` in the library, at
-#   `width=1`), and so should you on real data.
+# - **Size.** The ladder starts at $1/32$ of the image's size. On an image of $64 \times 96$ pixels
+#   the coarsest map has $2 \times 3$ positions, too few for any street. Do not judge the rungs on
+#   such small images.
+# - **Weights.** We start from random weights. The paper starts from a classifier trained on a
+#   million images (`encoder_weights="imagenet"` in the library, at `width=1`), and so should you on
+#   real data.
 # - **Large objects.** The network decides position by position. A bus that is larger than the
-#   receptive field (lesson 2) can become half bus and half car, since no position sees all of it.
-#   Lessons 14 and 15 are about that.
+#   effective receptive field (lesson 2) can become half bus and half car, since no position sees
+#   all of it well. Lessons 14 and 15 are about that.
 #
 # ## Summary
 #
@@ -397,8 +404,8 @@ lesson.figure(
 # - A transposed convolution that starts as bilinear interpolation enlarges them.
 # - Skips add scores of finer maps: FCN-16s from stage four, FCN-8s also from stage three. They
 #   start at zero, so each network continues the coarser one.
-# - IoU compares sets of pixels, class by class, and mean IoU lets every class count alike.
-# - What is both rare and small stays lost.
+# - IoU compares sets of pixels, class by class, and in mean IoU every class counts the same.
+# - A class that is both rare and small stays lost.
 #
 # ## Exercises
 #

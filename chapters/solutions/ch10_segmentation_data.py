@@ -35,10 +35,9 @@ photos, maps = (np.asarray(batch) for batch in next(iter(whole.validation)))
 # %% [markdown]
 # ## Exercise 1
 #
-# JPEG stores blocks of 8 x 8 pixels as a few waves and rounds their heights. Inside a region of one
-# colour nearly nothing changes, but even there a value may be off by one, and around an outline
-# every pixel of the block changes. A comparison with the table needs *exact* colours, so most of
-# these pixels are lost.
+# JPEG describes each block of 8 x 8 pixels as a sum of waves and rounds their heights. Around an
+# outline this changes every pixel of the block, and even inside a region of one colour a value is
+# often off by one. A comparison with the table needs *exact* colours, so most pixels are lost.
 
 
 # %%
@@ -66,8 +65,7 @@ for kind in ("PNG", "JPEG"):
 # ## Exercise 2
 #
 # One. The cache keeps what comes out of the augmentation in the first epoch, and every later epoch
-# gets the same pixels again. Nothing fails and nothing is reported; the network only overfits
-# earlier.
+# gets the same pixels again. No error appears; the network only overfits earlier.
 
 
 # %%
@@ -85,9 +83,9 @@ for order, epochs in (
 # %% [markdown]
 # ## Exercise 3
 #
-# Order 0 takes the nearest pixel: only ids of the map appear. Some pixels along the outlines still
-# differ after the way there and back, because each rotation rounds positions, but each of them has
-# the class of a neighbour. Order 1 interpolates, and between void (255) and a class nearly any
+# Order 0 takes the nearest pixel: only ids of the map appear. A few pixels along the outlines still
+# differ after both rotations, because each one rounds positions, but each of them has the id of a
+# neighbour. Order 1 interpolates, and between void (255) and a class nearly any
 # number can appear. (`reshape=False` keeps the size; what comes from outside is void.)
 
 # %%

@@ -84,9 +84,9 @@ solutions.figure(
 # %% [markdown]
 # ## Exercise 3
 #
-# At few. Enlarging by 2 and then by 16 rounds the peaks of the scores a little more than enlarging
-# by 32 at once, so the answer changes only where two classes have nearly the same score: along the
-# outlines that FCN-32s draws.
+# At a few per cent of them. Enlarging by 2 and then by 16 flattens the peaks of the scores a little
+# more than enlarging by 32 at once, so the answer changes only where two classes have nearly the
+# same score: along the outlines between the regions of FCN-32s.
 
 
 # %%
@@ -163,10 +163,10 @@ assert np.allclose(mix(both), a + b, atol=1e-6)
 # %% [markdown]
 # ## Exercise 6
 #
-# Road, sky and buildings are large and lose little at stride 32. Cars need 16 or 8. Poles, signs
-# and persons are a few pixels wide: on images of this size they begin to appear at stride 8 or 4.
-# So at this size FCN-8s cannot find most of them, however long it is trained. On images twice as
-# large each object needs one rung less.
+# The road is large and loses little at stride 32. Buildings and cars need 16 or 8. Signs and
+# persons are a few pixels wide: on images of this size they begin to appear at stride 8, and poles
+# at 4. So FCN-8s has a hard task with them at this size. (It is not impossible: scores can be
+# larger than shares.) On images twice as large, each object appears one rung earlier.
 
 # %%
 sides = (32, 16, 8, 4, 2)
