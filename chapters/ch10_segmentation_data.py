@@ -77,13 +77,13 @@ def to_colours(ids):
     return table[ids]
 
 
-fill = {i: tuple(colours[i]) for i in (sky, pole, road)}
+fill, grey = {i: tuple(colours[i]) for i in (sky, pole, road)}, "#dddddd"
 words = np.array([[names[i] if i != void else "void" for i in row] for row in ids])
 lesson.figure(
     figures.number_grids(
         {"class ids": ids, "what they mean": words},
         ["look up"],
-        colours={**fill, **{names[i]: colour for i, colour in fill.items()}},
+        colours={**fill, **{names[i]: c for i, c in fill.items()}, void: grey, "void": grey},
     ),
     "ids",
     f"A pole in front of the sky. The ids stand for names; {void} is void and no class.",
@@ -131,10 +131,11 @@ lesson.figure(
     figures.number_grids(
         {"class ids": ids, "loss of each pixel": np.asarray(costs[0])},
         ["loss"],
-        marks={"class ids": [(2, 1)], "loss of each pixel": [(2, 1)]},
+        windows={"class ids": [(2, 1, 1, 1)], "loss of each pixel": [(2, 1, 1, 1)]},
+        colours={void: grey},
     ),
     "void",
-    "Every labelled pixel costs the same here. The void pixel (blue) costs nothing.",
+    "Every labelled pixel costs the same here. The void pixel (framed) costs nothing.",
 )
 assert np.isclose(CrossEntropy(void)(ids[None], undecided), np.log(len(names)))
 
