@@ -20,6 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
+from matplotlib.ticker import AutoLocator
 
 from kerasseg import datasets, figures, models
 from kerasseg.chapter import Chapter
@@ -57,7 +58,7 @@ epochs, filters = lesson.settings.epochs, (16, 32)
 encoder, decoder = models.split_autoencoder(models.vae(train.shape[1:], 2, filters=filters))
 plain = keras.Model(encoder.input, decoder(encoder.output))
 plain.compile(keras.optimizers.Adam(3e-3), "binary_crossentropy")
-plain.fit(train, train, 100, epochs, verbose=0)
+plain.fit(train, train, batch_size=100, epochs=epochs, verbose=0)
 
 random_codes = np.random.default_rng(0).standard_normal((10, 2)).astype("float32")
 invented = decoder.predict(random_codes, verbose=0)
@@ -80,13 +81,13 @@ lesson.figure(
 codes = encoder.predict(test, verbose=0)
 draws = np.random.default_rng(1).standard_normal((300, 2))
 colours = (test_labels, data.class_names, data.colours)
-figure = figures.scatter(codes, *colours, "The codes of digits lie somewhere, with gaps")
+figure = figures.scatter(codes, *colours, "The codes of digits are not where we draw")
 axes = figure.axes[0]
 axes.plot(*draws.T, "kx", markersize=4)
-axes.annotate("random codes", (0, 0), (8, 8), textcoords="offset points", weight="bold")
-axes.locator_params(nbins=6)
+axes.annotate("random codes", (4, 0), va="center", weight="bold")
+axes.xaxis.set_major_locator(AutoLocator())
+axes.yaxis.set_major_locator(AutoLocator())
 axes.set(xlabel="first number", ylabel="second number")
-axes.tick_params(labelsize=9)
 lesson.figure(
     figure,
     "codes_autoencoder",
@@ -94,7 +95,7 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The picture shows two faults. First, the codes lie far from where we drew. Nothing in the loss
+# The figure shows two faults. First, the codes lie far from where we drew. Nothing in the loss
 # says where they should lie, so the network put them wherever it was convenient. Second, there are
 # gaps between the codes. The decoder was never asked about a code in a gap, so its answer there is
 # left to chance.
@@ -199,12 +200,16 @@ assert (slope.mean(), (slope * noise).mean()) == (2 * 1, 2 * 2)
 
 # %% [markdown]
 # The averages are right. The mean of $z^2$ is $\mu^2 + \sigma^2$, and its derivatives are
-# $2\mu = 2$ and $2\sigma = 4$, as in the figure. A single draw gives a wrong gradient that is right
-# on average, which is all that stochastic gradient descent needs.
+# $2\mu = 2$ and $2\sigma = 4$, just as the last two columns average to. This is no accident: no
+# weight changes the distribution of the noise, so the gradient of the average loss is the average
+# of the gradients. A single draw gives a gradient that is off, but right on average, and that is
+# all that stochastic gradient descent needs.
 #
 # ## The layer, same numbers
 #
-# `kerasseg.layers.Sampling` draws the noise and does the rest. We ask TensorFlow for the gradients:
+# `kerasseg.layers.Sampling` draws the noise and does the rest. We ask TensorFlow for the gradients.
+# (The layer takes $\log \sigma^2$ instead of $\sigma$. The derivative of $\sigma$ with respect to
+# it is $\sigma / 2$, which is just $1$ for our width, so the numbers stay the same.)
 
 # %%
 mean, log_variance = tf.constant([[1.0, 1.0]]), tf.math.log([[4.0, 4.0]])
@@ -217,7 +222,7 @@ by_mean, by_log_variance = tape.gradient(loss, [mean, log_variance])
 noise = (code - 1) / 2  # what the layer must have drawn
 
 assert np.allclose(by_mean, 2 * code)
-assert np.allclose(by_log_variance, 2 * code * noise)  # here, sigma changes as log sigma^2 does
+assert np.allclose(by_log_variance, 2 * code * noise)
 
 # %% [markdown]
 # ## Why one more term in the loss
@@ -308,14 +313,15 @@ assert vae().count_params() == models.vae().count_params() == 51_627
 # ## Training
 #
 # One detail decides whether this works. $D$ is a sum over the code, so the first term has to be a
-# *sum* over the pixels. Keras takes their mean. Without `loss_weights` below, the price of order
-# would be hundreds of times too high, and the network would give up on images.
+# *sum* over the pixels, but Keras takes their mean. `loss_weights` below multiplies this mean by
+# the number of pixels. Without it $D$ would weigh hundreds of times too much, and the network would
+# rather give every image the same code than draw it well.
 
 # %%
 model = vae(train.shape[1:], 2, filters=filters)
 pixels = train[0].size
 model.compile(keras.optimizers.Adam(3e-3), "binary_crossentropy", loss_weights=[pixels])
-history = model.fit(train, train, 100, epochs, verbose=0)
+history = model.fit(train, train, batch_size=100, epochs=epochs, verbose=0)
 losses = history.history["loss"]
 print(f"loss for an image: {losses[0]:.1f} after one epoch, {losses[-1]:.1f} at the end")
 
@@ -323,46 +329,53 @@ print(f"loss for an image: {losses[0]:.1f} after one epoch, {losses[-1]:.1f} at 
 # ## Look: a map of all digits
 #
 # The latent space of two numbers is a plane, so we can look at all of it. We decode codes on a
-# regular grid around zero and put each image where its code lies. The coloured points are the means
-# of test digits. Guess first: what will you find *between* two digits?
+# regular grid around zero and put each image where its code lies. The coloured points are test
+# digits. (The encoder of `split_autoencoder` gives the mean of a code, not a draw.) Guess first:
+# what will you find *between* two digits?
 
 # %%
 encoder, decoder = models.split_autoencoder(model)
-reach, count = 2.5, 14
+reach, count, gap = 2.5, 11, 2
 steps = (np.arange(count) + 0.5) / count * 2 * reach - reach
 grid = np.stack(np.meshgrid(steps, steps[::-1]), -1).reshape(-1, 2).astype("float32")
-tiles = decoder.predict(grid, verbose=0).reshape(count, count, size, size)
-picture = tiles.swapaxes(1, 2).reshape(count * size, count * size)
+tiles = decoder.predict(grid, verbose=0)[..., 0]
+tiles = np.pad(tiles, [(0, 0), (gap, gap), (gap, gap)])  # a margin around each image
+tiles = tiles.reshape(count, count, size + 2 * gap, -1).swapaxes(1, 2)
 
 figure = figures.scatter(
-    encoder.predict(test, verbose=0), *colours, "Neighbours look alike, and the middle is full"
+    encoder.predict(test, verbose=0),
+    *colours,
+    "Neighbours look alike, and every place has an image",
 )
 axes = figure.axes[0]
-axes.imshow(picture, "gray", extent=(-reach, reach, -reach, reach), zorder=-1)
+figure.set_size_inches(8, 8)
+drawn = tiles.reshape(count * (size + 2 * gap), -1)
+axes.imshow(drawn, "gray_r", vmax=1.3, extent=(-reach, reach, -reach, reach), zorder=-1)
 ticks = {"xticks": range(-2, 3), "yticks": range(-2, 3)}
 axes.set(xlabel="first number", ylabel="second number", xlim=(-reach, reach), **ticks)
 axes.set(ylim=(-reach, reach))
 lesson.figure(
     figure,
     "map",
-    "Grey: what the decoder draws at each place. Points: the means of test digits, by their label.",
+    "Grey, with dark ink: what the decoder draws at each place. Coloured points: the means of test "
+    "digits. Each number stands in the middle of its class.",
 )
 
 # %% [markdown]
-# Compare this with the map of the autoencoder. The codes have moved to the middle, all within
-# reach of the bell curve, and no place there is without an image. Between two digits lie shapes
-# that are a little of both: one digit turns into the other stroke by stroke. Order was never asked
-# for. It follows from shaking: what is often confused has to look alike.
+# Compare this with the map of the autoencoder. The codes have moved to the middle, where the bell
+# curve is, and every place there has an image made of strokes. Between two digits lie shapes that
+# are a little of both: one digit turns into the other step by step. We never asked for this order.
+# It follows from the shaking: codes that are often confused have to look alike.
 #
 # ## Random codes, second attempt
 #
 # We use *the same random codes* as on top of the page. In addition we train the same network with
-# codes of eight numbers, since two are too few for sharp images.
+# codes of eight numbers, since two are too few to describe a digit well.
 
 # %%
 larger = vae(train.shape[1:], 8, filters=filters)
 larger.compile(keras.optimizers.Adam(3e-3), "binary_crossentropy", loss_weights=[pixels])
-larger.fit(train, train, 100, epochs, verbose=0)
+larger.fit(train, train, batch_size=100, epochs=epochs, verbose=0)
 codes_of_8 = np.random.default_rng(0).standard_normal((10, 8)).astype("float32")
 rows = {
     "autoencoder,\n2 numbers": invented,
@@ -370,16 +383,16 @@ rows = {
     "VAE,\n8 numbers": models.split_autoencoder(larger)[1].predict(codes_of_8, verbose=0),
 }
 lesson.figure(
-    figures.image_rows(rows, "The decoder of a VAE draws digits from random codes"),
+    figures.image_rows(rows, "From the same random codes, a VAE draws strokes and often a digit"),
     "generated",
     "None of these images was encoded. The first two rows use the same random codes.",
 )
 
 # %% [markdown]
-# Not every draw is a digit. Some lie between two and are neither. But all have strokes, in the
-# right place and of the right width, and many could pass for handwriting. With eight numbers the
-# strokes are sharper, and a larger share of the draws lands between the digits: there is more room
-# to miss.
+# Not every draw is a digit. Some lie between two digits and are neither. But nearly all have
+# strokes in the right place and of the right width, and some could pass for handwriting. With eight
+# numbers the images are more varied. But there is also more room between the digits, so more draws
+# are shapes that nobody would write.
 #
 # Is the comparison fair? You may object that the plain autoencoder would do better if we drew from
 # where *its* codes lie. That is true, and exercise 1 does it. The point of the VAE is that you need

@@ -36,30 +36,33 @@ def trained(code_size, weight=1.0, is_plain=False):
         keras.optimizers.Adam(3e-3),
         "binary_crossentropy",
         loss_weights=[weight * pixels],
-        steps_per_execution=12,
+        run_eagerly=lesson.settings.quick,  # compiling would not pay
     )
     fitted.fit(train, train, 100, lesson.settings.epochs, verbose=0)
     return encoder, decoder, model
 
 
+def outputs(network, inputs):
+    return ops.convert_to_numpy(network(inputs))
+
+
 def decoded(decoder, codes):
-    return decoder.predict(np.asarray(codes, "float32"), verbose=0)
+    return outputs(decoder, np.asarray(codes, "float32"))
 
 
 # %% [markdown]
 # ## Exercise 1
 #
-# Drawn from its own codes' distribution, the plain autoencoder does much better than with standard
-# normal codes, because now the draws land where the codes are. With two numbers many draws look
-# like the (blurred) reconstructions. With eight numbers more of them fall between the codes of
-# digits, and the result is a mixture that nobody would write. Having to look at the codes first is
-# the price.
+# Now the draws land where the codes are, and the plain autoencoder does much better. With two
+# numbers the draws are as blurred as its reconstructions. With eight numbers some are digits and
+# others are mixtures that nobody would write. The price is that one has to look at the codes first,
+# and that nothing makes them follow a normal distribution.
 
 # %%
 rows = {}
 for code_size in (2, 8):
     encoder, decoder, _ = trained(code_size, is_plain=True)
-    codes = encoder.predict(train, verbose=0)
+    codes = outputs(encoder, train)
     own = rng.multivariate_normal(codes.mean(0), np.cov(codes.T), 10)
     rows[f"standard normal,\n{code_size} numbers"] = decoded(decoder, rng.normal(size=own.shape))
     rows[f"own distribution,\n{code_size} numbers"] = decoded(decoder, own)
@@ -81,7 +84,7 @@ lesson.figure(
 encoder, decoder, vae = trained(8)
 zero, six = (test[np.flatnonzero(test_labels == digit)[0]] for digit in (0, 6))
 share = np.linspace(0, 1, 10)[:, None]
-start, end = encoder.predict(np.stack([zero, six]), verbose=0)
+start, end = outputs(encoder, np.stack([zero, six]))
 rows = {
     "fading": (1 - share)[..., None, None] * zero + share[..., None, None] * six,
     "through the\nlatent space": decoded(decoder, (1 - share) * start + share * end),
@@ -104,9 +107,9 @@ lesson.figure(
 # %%
 def clouds(model, images):
     """The means and the widths of the clouds of some images."""
-    outputs = [model.get_layer(name).output for name in ("mean", "log_variance")]
-    mean, log_variance = keras.Model(model.input, outputs).predict(images, verbose=0)
-    return mean, np.exp(log_variance / 2)
+    layers = [model.get_layer(name).output for name in ("mean", "log_variance")]
+    mean, log_variance = keras.Model(model.input, layers)(images)
+    return map(ops.convert_to_numpy, (mean, ops.exp(log_variance / 2)))
 
 
 rows = {"test digits": test[:10]}
@@ -142,14 +145,13 @@ for variance in (0.25, 4.0):
 # ## Exercise 5
 #
 # A number that the network does not use has the standard normal cloud for every image, so its
-# divergence is nearly zero. It costs nothing, and the decoder has learned to ignore it. Usually
-# several of the sixteen end like this: what they could add to the images is worth less than their
-# price.
+# divergence is nearly zero. It costs nothing, and the decoder has learned to ignore it. A few of
+# the sixteen end like this: what they could add to the images is worth less than their price.
 
 # %%
 mean, width = clouds(trained(16)[2], test)
 price = np.mean(mean**2 + width**2 - 1 - 2 * np.log(width), axis=0) / 2
-print("divergence of each number:", np.sort(price)[::-1].round(2).tolist())
+print("divergence of each number:", *(f"{value:.2f}" for value in np.sort(price)[::-1]))
 print(f"numbers in use: {(price > 0.1).sum()} of {len(price)}")
 
 # %% [markdown]
