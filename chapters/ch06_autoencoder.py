@@ -174,10 +174,10 @@ print(
 )
 
 # %% [markdown]
-# Eight numbers save two thirds of the error that the mean image makes. (The mean image is what one
-# gets without any code.) But PCA's decoder can only add up fixed images, each multiplied by one
-# number of the code. No number of it says "the same stroke, but further to the left". For that, the
-# map from code to pixels has to be nonlinear, which takes layers with an activation between them.
+# The mean image is the best guess without any code, and eight numbers save two thirds of its error.
+# But PCA's decoder can only add up fixed images, each multiplied by one number of the code. No
+# number says "the same stroke, but further to the left". For that, the map from code to pixels has
+# to be nonlinear, which takes layers with an activation between them.
 #
 # ## The network
 #
@@ -310,7 +310,7 @@ panels = {
 }
 panels = {title: image[..., None] for title, image in panels.items()}
 lesson.figure(
-    figures.panels(panels, columns=1, cell=9 if code_size == 8 else 3),
+    figures.panels(panels, columns=1, cell=6 if code_size == 8 else 2),
     "jpeg",
     "The first ten test digits, and the error of all. JPEG has the lowest quality that takes at "
     "least as many bytes as the codes.",
@@ -334,15 +334,14 @@ for digit in (0, 1):
 
 # %% [markdown]
 # Each row is a code. Codes of the same digit resemble each other, though no label was used. One
-# reason is that both halves are continuous: a small change of the image changes the code a little,
-# and images that are to look alike can share one region of codes. (A column of zeros is a number
-# that the network does not use. Its ReLU gives zero for every image, so its gradient is zero, too,
-# and training cannot revive it.)
+# reason is that both halves are continuous: similar images get similar codes, and similar codes are
+# drawn alike. (A column of zeros is a number that the network does not use. Its ReLU gives zero for
+# every image, so its gradient is zero, too, and training cannot revive it.)
 #
 # To see all test digits at once, we use *t-SNE*, which lays the codes out in the plane so that
 # neighbours stay neighbours. (The distance between two clusters means little on such a map.) We
-# also ask a classifier that has nothing but distances: it looks up the five nearest training digits
-# and takes the most frequent label.
+# also ask a classifier that uses distances alone: it takes the most frequent label of the five
+# nearest training digits.
 
 # %%
 mapped = slice(None, 2000)
@@ -370,9 +369,9 @@ lesson.figure(
 
 # %% [markdown]
 # From eight numbers the five neighbours still name about nine of ten digits. So the code has kept
-# most of what makes a digit this digit, and has lost some: the pixels give a better score. PCA's
-# codes do as well as the autoencoder's here. The autoencoder was trained to draw, and drawing is
-# where it wins.
+# most of what makes a digit this digit, and has lost some: the pixels give a better score. So do
+# PCA's codes, because the distance between two of them is nearly the distance between the images.
+# The autoencoder was trained to draw, not to keep distances, and drawing is where it wins.
 #
 # ## The decoder alone: drawing what nobody has encoded
 #

@@ -101,7 +101,7 @@ lesson.figure(
 # left to chance.
 #
 # On this plane you could pick a good place by eye. With eight numbers, or with two hundred, you
-# cannot look. Then the codes of the training set are a few points in an enormous empty room, and a
+# cannot look. Then the codes of the training set are a few points in an enormous space, and a
 # random code practically always misses. We want to *know* where to draw.
 #
 # ## The idea: a cloud instead of a point
@@ -128,7 +128,8 @@ lesson.figure(
 # a hair and draw again: the loss jumps, but mostly because the dice fell differently.
 #
 # Let us watch that with one number and the toy loss $\ell(z) = z^2$. We move the mean in small
-# steps. Once the noise is drawn anew at each step, once it is kept.
+# steps and compute the loss twice: with new noise at every step, and with the same noise at all of
+# them.
 
 
 # %%
@@ -265,6 +266,9 @@ assert np.allclose(sampling.losses[0], divergence(np.ones(2), np.log(4 * np.ones
 #
 # $$L = \sum_{\text{pixels}} d(x, \hat x) + D.$$
 #
+# (Kingma and Welling derive this sum from probability theory. With its sign changed it is known as
+# the *evidence lower bound*, or ELBO.)
+#
 # It is a tug-of-war. The first term wants narrow clouds far apart, the second wants all clouds to
 # be the same one around zero. The result: clouds lie as close together as they can without being
 # mistaken for each other, neighbours look alike, and all of them together fill a region we know,
@@ -395,8 +399,9 @@ lesson.figure(
 # are shapes that nobody would write.
 #
 # Is the comparison fair? You may object that the plain autoencoder would do better if we drew from
-# where *its* codes lie. That is true, and exercise 1 does it. The point of the VAE is that you need
-# not look: the place is fixed before training, for any number of dimensions.
+# where *its* codes lie. That is true: in exercise 1 it then draws about as well as the VAE. The
+# point of the VAE is that you need not look where the codes are. You know it before training, for
+# any number of dimensions.
 #
 # ## Where it breaks
 #
@@ -407,11 +412,11 @@ lesson.figure(
 #   numbers or all of them: their clouds become the standard normal one for every image, which costs
 #   nothing and says nothing. This is called *posterior collapse*. The weight between the two terms
 #   is a choice (exercise 3).
-# - **Promises.** Nothing guarantees that the clouds fill the bell curve evenly. With many numbers,
-#   holes remain.
+# - **Holes.** Nothing guarantees that all clouds together fill the bell curve evenly. With many
+#   numbers, holes remain, and codes drawn there decode to no digit.
 #
-# The idea lives on: the image generators of today mostly run their diffusion in the latent space of
-# a large autoencoder with just such a small divergence term.
+# The idea lives on: many image generators of today work in the latent space of a large autoencoder,
+# which is trained with a small divergence term of this kind.
 #
 # ## Summary
 #
