@@ -45,9 +45,9 @@ keras.utils.set_random_seed(0)
 # - **Mismatched relationship.** The network calls a boat on a river a car, because it looks like
 #   one. Cars are seldom on rivers, but the network does not see the river.
 # - **Confusion categories.** One part of a skyscraper is called skyscraper, another part building.
-#   Each part alone could be either. An object should have one class, though.
+#   Each part alone could be either, but the whole object has one class.
 # - **Inconspicuous classes.** A pillow has the pattern of the sheet below it and is overlooked.
-#   That the room is a bedroom would suggest to look for it.
+#   Who knows that the room is a bedroom would look for it.
 #
 # We draw scenes that have all three. A strip of sky at the top is the only sign of the place: blue
 # at the sea, orange in the city. A dark block is a *boat* at the sea and a *car* in the city. A red
@@ -91,23 +91,23 @@ lesson.figure(
 )
 
 # %% [markdown]
-# A network whose field ends before it reaches the sky has no way to know about boats and cars. A
-# larger field on paper is not enough, either: lesson 2 showed that the *effective* field, the part
-# that really influences a position, is much smaller than the theoretical one. The lecture notes
-# speak of almost three times. PSPNet therefore does not rely on the field of its convolutions.
+# A network whose receptive field ends below the sky cannot tell boats from cars. A field that is
+# large on paper may not be enough, either. Lesson 2 showed that the *effective* field, the part
+# that really influences a position, is much smaller than the theoretical one (almost three times,
+# say the lecture notes). PSPNet therefore does not rely on the field of its convolutions.
 #
 # ## Pyramid pooling by hand
 #
 # *Pyramid pooling* cuts the map into $1 \times 1$, $2 \times 2$, $3 \times 3$ and $6 \times 6$
-# windows and takes the mean of each. The single window summarises the scene, the others tell what
-# is on the left, in the middle, at the bottom. If the map has $n$ rows and we want $b$ windows,
+# windows and takes the mean of each. The single window summarises the scene. The finer grids also
+# tell on which side of the image something is. If the map has $n$ rows and we want $b$ windows,
 # window $i$ goes
 #
 # $$\text{from row } \lfloor i n / b \rfloor \text{ up to, but not including, row }
 # \lceil (i + 1) n / b \rceil .$$
 #
-# The symbols $\lfloor\ \rfloor$ and $\lceil\ \rceil$ round down and up. Where $b$ does not divide
-# $n$, neighbouring windows share a row.
+# The symbols $\lfloor\ \rfloor$ and $\lceil\ \rceil$ round down and up; in Python, `a // b` rounds
+# down and `-(-a // b)` rounds up. Where $b$ does not divide $n$, neighbouring windows share a row.
 
 
 # %%
@@ -138,8 +138,7 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The library computes the same means as products with a matrix of weights for each axis, so that
-# maps of any size can be pooled:
+# The library computes the same means for whole batches:
 
 # %%
 batch = feature_map[None, :, :, None].astype("float32")
@@ -150,12 +149,15 @@ for bins in (1, 2, 3):
 # %% [markdown]
 # ## PSPNet
 #
-# The encoder is a ResNet whose last two strides have become rates, as in lesson 14. Its map has one
-# position per eight pixels and 2,048 channels. Every grid of means goes through a $1 \times 1$
-# convolution, which leaves 512 channels, and is enlarged to the size of the map again. Then all are
-# concatenated, so each position has its own features and, beside them, what is known about its
-# surroundings. A $3 \times 3$ convolution looks at both. With images of $473 \times 473$ pixels, as
-# in the paper, the map has $60 \times 60$ positions, and all four grids divide it evenly.
+# The encoder is a ResNet, a classifier whose blocks each add a correction to their input. Its last
+# two strides have become rates, as in lesson 14, so its last map has one position for eight pixels
+# in each direction. It has 2,048 channels. Every grid of means goes through a $1 \times 1$
+# convolution, which leaves 512 channels, so that the four grids together have as many channels as
+# the map. Then each is enlarged to the size of the map. (Called with two maps,
+# `BilinearUpsampling2D` enlarges the first to the size of the second.) All are concatenated: each
+# position now has its own features and, beside them, what is known about its surroundings. A
+# $3 \times 3$ convolution looks at both. With images of $473 \times 473$ pixels, as in the paper,
+# the map has $60 \times 60$ positions, and all four grids divide it evenly.
 
 
 # %%
@@ -186,7 +188,8 @@ network = pspnet((473, 473, 3), 21, width=0.25)
 lesson.figure(
     figures.architecture(network),
     "pspnet",
-    "PSPNet at a quarter of its width: the map, four grids of means, and all of them side by side.",
+    "PSPNet at a quarter of its width. All four grids of means are taken from the map of conv5; "
+    "enlarged, they stand beside it in the pyramid.",
 )
 library = models.pspnet((473, 473, 3), 21, width=0.25)
 assert network.count_params() == library.count_params()
@@ -197,10 +200,11 @@ assert network.count_params() == library.count_params()
 #
 # ## DeepLab v3: rates and the mean of the image
 #
-# DeepLab v3 brings both ideas together. Its pyramid has three rates and one $1 \times 1$
-# convolution, as in lesson 14 but with concatenation, and one more branch: the mean of the whole
-# map, which PSPNet calls the $1 \times 1$ grid. Global average pooling keeps no positions, but it
-# keeps *that* something is there. This is exactly what a scene needs.
+# DeepLab v3 brings both ideas together. Its pyramid has three rates, as in lesson 14, and a
+# $1 \times 1$ convolution beside them; their maps are now concatenated instead of summed. One
+# branch is new: the mean of the whole map, which is the $1 \times 1$ grid of PSPNet. This *global
+# average pooling* forgets *where* something is, but not *that* it is there, and to know that a boat
+# is a boat it is enough that there is water somewhere.
 
 
 # %%
@@ -211,7 +215,7 @@ def deeplab_v3(input_shape, num_classes, *, width=1.0):
         return layers.ReLU()(layers.BatchNormalization()(x))
 
     image = keras.Input(input_shape, name="image")
-    multi_grid = (1, 2, 4)  # the three blocks of the last stage have different rates, too
+    multi_grid = (1, 2, 4)  # multiplies the rates of the three blocks of the last stage
     x = resnet(image, "resnet50", output_stride=16, multi_grid=multi_grid, width=width)[-1]
 
     branches = [convolution(x, 256, 1, 1, "pixel")]
@@ -231,18 +235,20 @@ assert deeplab_v3((257, 257, 3), 21, width=0.25).count_params() == library.count
 # %% [markdown]
 # The library has it as `kerasseg.models.deeplab_v3`, with 39,131,285 weights at full width, and the
 # pyramid as `AtrousSpatialPyramidPooling`. In the paper, the mean of the image raised the score
-# from 76.6 to 77.2 (mean IoU in percent): in photographs, most objects betray themselves.
+# from 76.6 to 77.2 (mean IoU in percent). That is not much, and no surprise: in photographs, most
+# objects can be recognised without their surroundings.
 
 # %% [markdown]
 # ## Which head removes which confusion?
 #
 # Back to our scenes. We train a small network four times: three convolutions, two of them with a
 # stride of two, then one of four heads, then the scores. The first head does nothing. The second
-# pools a pyramid. The third looks with three rates, but without the mean of the image, the fourth
-# with it. None of the rates reaches from a boat to the sky.
+# is a pyramid of means. The third looks with three rates, but without the mean of the image, the
+# fourth with it. None of the rates reaches from a boat to the sky.
 #
-# Two details help a training this short. Rare classes get a larger weight in the loss (lesson 11).
-# And `UpdateBatchNorm` lets the averages of the batch normalisation follow more quickly.
+# Two details help a training this short. Pixels of rare classes count more in the loss (lesson 10).
+# And `UpdateBatchNorm` makes the running averages of the batch normalisation forget the first, bad
+# batches sooner.
 
 # %%
 HEADS = {
@@ -285,7 +291,8 @@ for name, ids in {"truth": truth, **answers}.items():
 lesson.figure(
     figures.image_rows(rows, "Only heads that see the sky tell boats from cars"),
     "answers",
-    "Unseen scenes, in the colours of the first figure.",
+    "Unseen scenes, in the colours of the first figure. Look at the dark blocks of the two scenes "
+    "at the left: which heads paint them green?",
 )
 
 # %% [markdown]
@@ -317,9 +324,10 @@ lesson.figure(
 
 # %% [markdown]
 # Each of the three confusions has its place beside the diagonal. Without context, nearly every
-# block is called a car, at the sea as well: that is the mismatched relationship. The ends of a
-# tower are called house, and the middle of a house is called tower: confusion categories. And most
-# lamps drown in the ground.
+# dark block is called a car, at the sea as well: that is the mismatched relationship. The answer is
+# not half and half, because blocks that look alike get the same scores, and the larger score wins,
+# by however little. The ends of a tower are called house, and the middle of a house is called
+# tower: confusion categories. And most lamps are taken for ground: inconspicuous classes.
 #
 # One row can look good at the expense of another: a network that calls every block a car finds all
 # cars. The IoU (lesson 11) counts both kinds of errors, so we compare the four heads by it, in
@@ -338,16 +346,20 @@ for name, answer in answers.items():
     print(f"{name:20}", *(f"{value:6.0f}" for value in iou_of(answer)))
 
 # %% [markdown]
-# Rates widen the view and join the towers and the houses. But the sky stays out of their reach, so
-# boats and cars remain a guess. The mean of the image brings the sky in. The two parts of the head
-# have different effects, and a scene needs both.
+# Rates widen the view, so that towers and houses come out whole. But the sky stays out of their
+# reach, and boats and cars remain a guess. The mean of the image brings the sky in. The pyramid of
+# means finds boats and cars, too, but its outlines are worse: lamps grow into blots. Our small
+# network has only a $1 \times 1$ convolution behind the head, where PSPNet has a $3 \times 3$
+# convolution that looks at the neighbours again. The means tell *what* is there and the rates
+# *where* it ends. Here the fourth head, which has both, is the best.
 #
 # ## Counting the valid taps
 #
 # Could we not just use larger rates? Look at a $3 \times 3$ kernel of rate $r$ on a map of
 # $h \times w$ positions. Its outer taps lie $r$ positions away. Where they lie outside the map,
-# they read the zeros of the padding, and their weights do nothing. On average, the number of taps
-# that lie inside is
+# they read the zeros of the padding, and their weights do nothing. The upper taps lie outside for
+# the first $r$ of $h$ rows, so they are valid for a share of $1 - r/h$; the lower taps likewise.
+# With the middle tap, the average number of valid taps is, rows times columns,
 #
 # $$\Big(1 + 2 \max\big(0, 1 - \tfrac{r}{h}\big)\Big)
 # \Big(1 + 2 \max\big(0, 1 - \tfrac{r}{w}\big)\Big).$$
@@ -377,24 +389,26 @@ lesson.figure(
         "On a small map, a wide kernel has one tap left",
     ),
     "valid_taps",
-    "Taps inside the map, by its side and the rate. Below the rate, only the middle tap is left.",
+    "Valid taps on a square map, by its side and the rate. Where a curve is at one, the kernel is "
+    "a 1x1 convolution.",
 )
 
 # %% [markdown]
 # When $r$ reaches the side of the map, only the middle tap is left: the kernel has become a
-# $1 \times 1$ convolution, with eight useless weights a channel. The authors of DeepLab v3 noticed
-# this, and it is why they added the mean of the image instead of a still larger rate. It also means
-# that nothing can be learned about rates on tiny images. If you train at a stride of $16$ on images
-# of $128$ pixels, the map has $8$ positions a side, and the pyramid of v3 has almost no dilation.
-# Print the valid taps before you blame the network.
+# $1 \times 1$ convolution, and the other eight weights are useless. The authors of DeepLab v3
+# noticed this, and it is why they added the mean of the image instead of a still larger rate. It
+# also means that experiments on tiny images say nothing about rates. If you train at a stride of
+# $16$ on images of $128$ pixels, the map has $8$ positions a side, and the pyramid of v3 has almost
+# no dilation. Print the valid taps before you blame the network.
 #
 # ## Hypercolumns: several layers at one place
 #
 # Context can also come from depth. A deep layer knows the scene but not the place, a shallow one
 # the place but not the scene. A *hypercolumn* stacks the features of several layers above each
 # pixel, after enlarging all of them, and classifies the stack. For VGG-16 these are thousands of
-# numbers for every pixel. There is a cheaper way to the same result. Scoring is linear, and so is
-# enlarging. So the sum of one score map per layer, each enlarged at the end, is the same:
+# numbers for every pixel. There is a cheaper way to the same result. A score is a weighted sum of
+# the stack, so it splits into one sum for each layer. And enlarging is linear, so each layer can be
+# scored first, on its small map, and only the scores, one channel a class, need to be enlarged:
 
 # %%
 rng = np.random.default_rng(0)
@@ -407,15 +421,15 @@ summed = shallow @ of_shallow + np.asarray(enlarge(deep @ of_deep))
 assert np.allclose(stacked, summed, atol=1e-5)
 
 # %% [markdown]
-# This is how `kerasseg.models.hypercolumn` computes it, and now look back at lesson 11: adding
-# enlarged score maps of several layers is what the skips of FCN do.
+# `kerasseg.models.hypercolumn` computes it like this. Look back at lesson 11: adding enlarged score
+# maps of several layers is what the skips of FCN do.
 #
 # ## Where it breaks
 #
 # - **The mean forgets places.** It says that there is water, not where. In a harbour, with boats
 #   and cars in one image, the finer grids of the pyramid have to help.
-# - **Windows depend on the size of the image.** Trained on crops and used on whole images, the mean
-#   covers another part of the scene than before.
+# - **Windows depend on the size of the image.** If you train on crops and then use whole images,
+#   each window covers a larger part of the scene than in training.
 # - **Batch normalisation of a single mean.** One image has one mean per channel, so a batch of one
 #   has no variance. Train these heads with larger batches.
 # - **Coarse outlines.** Context does not sharpen anything. PSPNet and DeepLab v3 enlarge their
@@ -431,7 +445,7 @@ assert np.allclose(stacked, summed, atol=1e-5)
 # - Pyramid pooling puts the means of coarse windows beside every position. One window is global
 #   average pooling.
 # - DeepLab v3 puts several rates and the mean of the image side by side.
-# - A rate as large as the map leaves one valid tap of nine. Count them.
+# - A rate as large as the map leaves one valid tap of nine, so count the valid taps.
 # - Classifying a stack of layers equals adding their enlarged scores.
 #
 # ## Exercises
@@ -444,8 +458,8 @@ assert np.allclose(stacked, summed, atol=1e-5)
 #    why?
 # 4. Show that a $3 \times 3$ kernel with a rate of $16$ on a map of $16 \times 16$ positions is a
 #    $1 \times 1$ convolution with the middle weights.
-# 5. Enlarging before scoring gives the same result as scoring before enlarging. Is that still true
-#    if there is a ReLU between the two?
+# 5. Scoring before enlarging gives the same result as enlarging before scoring. Is that still true
+#    if there is a ReLU behind the scores, before or after they are enlarged?
 # 6. A small project: draw harbours. Put a strip across the middle, one half of it blue and the
 #    other orange, in random order, and a block at the bottom of each half. Which grid of the
 #    pyramid is now needed? Would it also help if the strip were at the upper edge?
