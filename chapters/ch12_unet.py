@@ -7,12 +7,12 @@
 # a block of $16 \times 16$ pixels.
 #
 # The first figure below shows what that means for a street scene. Its right column is the ground
-# truth with a single label for each block. Poles and signs are gone and cars are staircases. A
-# decoder that starts from so coarse a map can only guess the outlines. **U-Net** need not guess: it
-# keeps a copy of the maps from before each pooling and hands them across to the decoder.
+# truth with a single label for each block. Poles and signs are gone and cars are boxes. A decoder
+# that starts from so coarse a map can only guess the outlines. **U-Net** need not guess: it keeps a
+# copy of the maps from before each pooling and hands them across to the decoder.
 #
 # In this lesson you write U-Net, train it with and without these copies, look at the difference,
-# and then use the network the way you would use it in your own project.
+# and use the network as you would in your own project.
 #
 # *You learn* how to build, train, save and use a U-Net, and what its skip connections carry.
 # *In the book:* chapter 6, "Enhancing and Segmenting Images".
@@ -52,7 +52,7 @@ keras.utils.set_random_seed(0)
 #
 # We use the drawn street scenes of lesson 10: eight classes, and void (striped) where two objects
 # meet. `coarse` keeps one label for each block of $16 \times 16$ pixels, the one that most of its
-# pixels have, and copies it over the block.
+# pixels have, and fills the block with it.
 
 # %%
 options = {"data_dir": settings.data_dir, "image_size": settings.image_size}
@@ -100,8 +100,7 @@ lesson.figure(
 )
 
 # %% [markdown]
-# The same in Keras takes three layers, and no weights but those of the convolution. The outline of
-# the car is the exact one.
+# The same in Keras takes three layers, of which only the convolution has weights.
 
 # %%
 fine_map, coarse_map = (x[None, :, :, None].astype("float32") for x in (fine, coarse))
@@ -114,16 +113,17 @@ assert np.allclose(ops.squeeze(convolution(joined)), car)
 # %% [markdown]
 # ## Why concatenate, and not add?
 #
-# FCN (lesson 11) *adds* the fine map to the coarse one. U-Net *concatenates* them: the fine
-# channels and the coarse channels lie side by side, and the next convolution has separate weights
+# FCN (lesson 11) hands across maps of *scores* and adds them: the third channel of both stands for
+# the same class, so the sum makes sense. U-Net hands across *features*, and it *concatenates* them:
+# the fine and the coarse channels lie side by side, and the next convolution has separate weights
 # for each. Write $f$ for the fine map, $c$ for the enlarged coarse one, $W_f$ and $W_c$ for the two
 # halves of the kernel, and $*$ for convolution. Then
 #
 # $$\text{concatenated: } W_f * f + W_c * c, \qquad \text{added: } W * (f + c) = W * f + W * c.$$
 #
-# Adding is the special case in which both maps must share one kernel. The third channel of the fine
-# map and the third channel of the coarse map then have to mean the same, so that their sum makes
-# sense. Concatenation leaves each map its own language, and it pays with a kernel twice as large.
+# Adding is the special case in which both maps must share one kernel, so that the third channel of
+# both has to mean the same. Concatenation leaves each map its own language, and it pays with a
+# kernel twice as large.
 
 # %%
 random = np.random.default_rng(0)
@@ -147,10 +147,11 @@ assert np.allclose(of_joined, ops.conv(f + c, kernel, padding="same"), atol=1e-4
 #   same height of the left side is laid beside it, and two convolutions combine the two.
 # - **At the end**, a $1 \times 1$ convolution gives each pixel one score per class.
 #
-# Batch normalization keeps the maps of a deep network on one scale. It has an offset of its own, so
-# the convolutions need no bias. Dropout zeroes some values in the deepest maps during training, so
-# that the network does not rely on any single one. `PadToMultiple` and `CenterCropLike` let an
-# image of any size through four halvings. The last argument is ours: it takes the skips out.
+# Batch normalization, which the paper does not have, keeps the maps of a deep network on one scale.
+# It has an offset of its own, so the convolutions need no bias. Dropout zeroes some values in the
+# deepest maps during training, so that the network does not rely on any single one. `PadToMultiple`
+# and `CenterCropLike` let an image of any size through four halvings. The last argument is ours: it
+# takes the skips out.
 
 
 # %%
@@ -212,7 +213,7 @@ print(f"{full_size.count_params():,} weights")
 # %% [markdown]
 # ## A loss that scores overlap
 #
-# Cross-entropy (lesson 11) adds up pixels. One pixel in a hundred belongs to a pole, so a network
+# Cross-entropy (lesson 11) adds up pixels. If one pixel in a hundred belongs to a pole, a network
 # that forgets all poles loses almost nothing. **Dice** scores each class by its overlap instead.
 # Let $g_i = 1$ where pixel $i$ belongs to the class and $g_i = 0$ elsewhere, and $p_i$ the
 # probability that the network gives to the class there. Then
@@ -239,9 +240,9 @@ lesson.figure(
 )
 
 # %% [markdown]
-# `kerasseg.losses.Dice` gives the same number. It takes a batch of label maps and of predictions;
-# `class_weights=[0, 1]` leaves the background out, and `from_logits=False` says that these are
-# probabilities.
+# `kerasseg.losses.Dice` gives the same number. It takes a batch of label maps and of predictions,
+# here with one channel, the probability of class one. `class_weights=[0, 1]` leaves the background
+# out, and `from_logits=False` says that these are probabilities.
 
 # %%
 loss = Dice(class_weights=[0, 1], from_logits=False)
@@ -273,12 +274,11 @@ lesson.figure(
 #
 # ## Train: with and without skips
 #
-# Two networks, an eighth of the paper's width so that they learn quickly, that differ in one
-# argument. Pixels of rare classes count more (lesson 11): by the square root of how much rarer
-# their class is than the commonest one. The learning rate falls along a cosine: large steps first,
-# then smaller and smaller ones. `UpdateBatchNorm` makes the running averages of batch normalization
-# follow fast enough for such a short training, and `shuffle=False` because the data set shuffles by
-# itself.
+# We train two networks that differ in one argument, both an eighth as wide as the paper's so that
+# they learn quickly. Pixels of rare classes count more (lesson 11): by the square root of how much
+# rarer their class is than the commonest one. The learning rate falls along a cosine (lesson 8).
+# `UpdateBatchNorm` makes the running averages of batch normalization follow fast enough for so
+# short a training. The data set shuffles by itself (`shuffle=False`).
 
 # %%
 shares = class_frequencies(data.train, data.num_classes, data.ignore_class)
@@ -287,7 +287,7 @@ class_weights = (shares.max() / shares) ** 0.5
 # %%
 trained = {}
 for name, with_skips in (("with skips", True), ("without skips", False)):
-    model = unet((None, None, 3), data.num_classes, 1 / 8, 0.1, with_skips)
+    model = unet((None, None, 3), data.num_classes, width=1 / 8, dropout=0.1, with_skips=with_skips)
     falling = keras.optimizers.schedules.CosineDecay(4e-3, settings.epochs * len(train))
     model.compile(
         keras.optimizers.Adam(falling),
@@ -303,8 +303,8 @@ for name, with_skips in (("with skips", True), ("without skips", False)):
 # %% [markdown]
 # ## Look: where do they differ?
 #
-# Before you run the next cell, make two guesses. Which classes lose most without skips? And where
-# in an image do the two networks disagree?
+# Make two guesses first. Which classes lose most without skips, and where in an image do the two
+# networks disagree?
 
 # %%
 answers = {name: model.predict(images, verbose=0) for name, model in trained.items()}
@@ -319,12 +319,12 @@ for class_name, *numbers in zip(data.class_names, *per_class.values()):
 
 # %% [markdown]
 # The network with skips reaches a mean IoU of about 0.61, the other one of about 0.48. Road and sky
-# hardly change: they are large, and their outlines are short. Trees and buildings have long
-# outlines and lose much more. Persons, poles and signs are so small that four poolings leave next
-# to nothing of them: without skips they are gone.
+# change little: they are large, and their outlines are short. Trees, buildings and cars have longer
+# outlines and lose more. Persons, poles and signs are so small that four poolings leave next to
+# nothing of them: with skips they are found in part, without skips they are gone.
 #
-# To see it, we look for the windows in which the skips repair the most pixels, one window in each
-# of the four images that gain most, so these are the best cases.
+# We look at the windows in which the skips repair the most pixels, one in each of the four images
+# that gain most: these are the best cases.
 
 # %%
 answers = {name: scores.argmax(-1) for name, scores in answers.items()}
@@ -343,7 +343,7 @@ rows = {"image": np.stack([images[crop] for crop in crops])}
 for name, ids in {"truth": truth, **answers}.items():
     ids = np.stack([ids[crop] for crop in crops])
     rows[name.replace(" ", "\n")] = figures.tinted(ids, ids == data.ignore_class, data.colours)
-title = "Without skips the network knows what, but not exactly where"
+title = "Without skips, outlines turn into blobs and small objects vanish"
 lesson.figure(
     figures.image_rows(rows, title, cell=1.2),
     "skips",
@@ -351,11 +351,10 @@ lesson.figure(
 )
 
 # %% [markdown]
-# In the bottom row the network has understood the scene: sky above, trees to the left, a car in
-# front. But everything is a smooth blob, because it is drawn from a map of a few positions. The row
-# above follows roofs, tree trunks and some of the poles. This network is narrow and has learned for
-# a minute, so poles break and some walls turn into signs, but what it gets right lies where it
-# belongs.
+# In the bottom row the layout is mostly right: sky above, cars in front. But everything is a smooth
+# blob, because it is drawn from a map of a few positions, and in the last column a large tree has
+# become a wall. The row above follows roofs, trees and some of the poles. This network is narrow
+# and has learned for a minute, so poles break, cars run together and some walls turn into signs.
 #
 # ## Save it, load it, use it
 #
@@ -371,8 +370,8 @@ assert np.array_equal(restored(images[:4]), trained["with skips"](images[:4]))
 # %% [markdown]
 # `kerasseg.predict_image` takes a model and *one* image of any size, as floats in $[0, 1]$ or as
 # bytes, and returns the class of every pixel. It cuts images that are too large for the memory into
-# overlapping tiles if you say `tile=512`. Our new image is a panorama: three test images side by
-# side. Nothing in a fully convolutional network fixes the width.
+# overlapping tiles if you say `tile=512`. Our new image is three test images side by side. Nothing
+# in a fully convolutional network fixes the width.
 
 # %%
 new_images, _ = next(data.test.as_numpy_iterator())
@@ -384,7 +383,7 @@ painted = figures.tinted(classes[None], nowhere[None], data.colours)[0]
 lesson.figure(
     figures.panels({"new image": panorama, "predicted classes": painted}, columns=1, cell=7),
     "new_image",
-    "An image of another size goes through the loaded network unchanged.",
+    "Three times as wide, through the same network. At the seams, which no street has, it errs.",
 )
 
 # %% [markdown]
@@ -392,8 +391,7 @@ lesson.figure(
 #
 # The layers of this package are ordinary Keras layers. Here is a small network that is in no paper:
 # it pools with a mask and unpools with it (lesson 5), so what it hands across are positions instead
-# of maps. It trains, saves and loads like any other. Lesson 13 shows what two famous networks made
-# of this idea.
+# of maps. It trains, saves and loads like any other. Lesson 13 shows two famous relatives.
 
 # %%
 image = keras.Input((None, None, 3))
@@ -417,8 +415,8 @@ assert np.array_equal(again(images[:4]), own(images[:4]))
 # region is narrow. Give each pixel a height, its distance from the nearest pixel outside. Each
 # object becomes a hill, and touching objects are hills with a pass between them. Turn the landscape
 # upside down, let water rise from every summit, and build a dam wherever two waters meet. U-Net was
-# made for images of cells, which touch all the time, and its paper spends a special weight map on
-# the gaps between them.
+# made for images of cells, which touch all the time, and its loss gives the gaps between them a
+# large weight.
 #
 # With `--dataset nuclei --data-dir PATH --image-size 128 128` this page trains on the cell nuclei
 # of the 2018 Data Science Bowl (`kerasseg.datasets.load` describes the folder) and counts them. By
@@ -461,10 +459,10 @@ lesson.figure(
 
 # %% [markdown]
 # Regions see a whole row of parked cars as one. Watershed cuts the row into pieces, and the error
-# in the number of cars shrinks by a third. It is still not good at cars: they hide each other, and
-# the narrowest place in a row of them need not lie between two of them. Nuclei are rounder and
-# rarely hide each other, so there the narrow places are the right ones: regions count about seven
-# of ten nuclei, watershed about nine.
+# in the number of cars shrinks by a third. It is still not good at cars, and in total it now finds
+# too many: cars hide each other, and the narrowest place in a row of them need not lie between two
+# of them. Nuclei are rounder and rarely hide each other, so there the narrow places are the right
+# ones: regions count about seven of ten nuclei, watershed about nine.
 #
 # > **A relative: FC-DenseNet.** If copies help once, why not everywhere? In a *dense block* each
 # > layer sees the maps of all layers before it, concatenated, and adds a few of its own, such as
@@ -482,9 +480,9 @@ lesson.figure(
 #
 # ## Where it breaks
 #
-# - **Large objects.** A unit at the bottom sees 140 pixels. A truck that fills a photograph of a
-#   thousand pixels falls into pieces. Scale the image down, or widen the view (lesson 14).
-# - **Skips also carry what you do not want.** They pass on texture and noise, too.
+# - **Large objects.** A unit at the bottom sees 140 pixels in a row. A truck that is a thousand
+#   pixels wide falls into pieces. Scale the image down, or widen the view (lesson 14).
+# - **Noise.** Skips pass it on.
 # - **Memory.** Training keeps every map of the left side until the right side has used it.
 # - **Touching instances.** A label map cannot separate them, and watershed knows only shapes. Two
 #   objects that overlap broadly stay one.

@@ -114,7 +114,8 @@ for loss in (CrossEntropy(data.ignore_class), CrossEntropyDice(data.ignore_class
 # ## Exercise 4
 #
 # Entropy says how unsure a network is: $-\sum_k p_k \log p_k$ over the classes $k$, zero where one
-# class has all the probability. The network is unsure along outlines and at rare objects.
+# class has all the probability. The network is unsure along outlines and in the distance, where
+# objects are small.
 
 # %%
 p = kerasseg.predict_image(model, images[0], output="probabilities")
@@ -147,8 +148,9 @@ print(f"\nrows: 572 - {lost} = {unpadded.output_shape[1]}")
 # ## Exercise 6
 #
 # Regions see one object as soon as the discs touch. Watershed sees two as long as the relief has
-# two summits, and on two overlapping discs it has. How close they may be is decided by
-# `min_distance`: two summits nearer than that count as one.
+# two summits, and on two overlapping discs it has one at each centre. How close they may be is
+# decided by `min_distance`: two summits no farther apart than about that count as one, as in the
+# last panel.
 
 # %%
 rows, columns = np.indices((60, 100))
@@ -159,15 +161,16 @@ def two_discs(distance, radius=20):
     return sum(np.hypot(rows - 30, columns - x) <= radius for x in (left, right)) > 0
 
 
-masks = {distance: two_discs(distance) for distance in (46, 36, 26, 16)}
+masks = {distance: two_discs(distance) for distance in (46, 36, 16, 8)}
 for distance, mask in masks.items():
     regions, found = ndimage.label(mask)[1], watershed_instances(mask, 10).max()
     print(f"centres {distance} pixels apart: {regions} region(s), {found} object(s) by watershed")
-pictures = {f"{distance} apart": watershed_instances(mask, 10) for distance, mask in masks.items()}
+panels = {f"{distance} apart": watershed_instances(mask, 10) for distance, mask in masks.items()}
 lesson.figure(
-    figures.panels(pictures, title="Watershed cuts at the narrowest place", cell=1.8),
+    figures.panels(panels, title="Watershed cuts at the narrowest place", cell=1.8),
     "discs",
     "Two discs of radius 20, cut by watershed with a minimum distance of 10 pixels.",
 )
 assert ndimage.label(masks[36])[1] == 1
 assert watershed_instances(masks[36], 10).max() == 2
+assert watershed_instances(masks[8], 10).max() == 1
