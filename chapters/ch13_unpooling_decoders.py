@@ -63,8 +63,8 @@ panels = {"image": images[0], **{name: np.squeeze(x) for name, x in maps.items()
 lesson.figure(
     figures.panels(panels, columns=3),
     "dots",
-    "The same small map, enlarged twice: exact positions without content, content without "
-    "positions.",
+    "The same small map, enlarged in two ways. In the middle, every value is in its exact place, "
+    "but alone. At the right, everything is filled and the places are lost.",
 )
 
 # %% [markdown]
@@ -75,10 +75,11 @@ lesson.figure(
 # $2 \times 2$, so it always meets a value. **One such convolution is enough to reach every gap.**
 # With larger pooling windows this would fail, as the first exercise shows.
 #
-# There are two ways to say what a convolution does. The usual one *collects*: each output looks at
-# its nine neighbours. The other one *stamps*: each value of the input prints the kernel, scaled by
-# itself, onto the output around it. The second is the transposed convolution of lesson 4, here with
-# stride one. On a map of dots, stamping is the natural way to think.
+# There are two ways to say what a convolution does. The usual one *collects*: each output is a
+# weighted sum of the nine values around its place. The other one *stamps*: each value of the input
+# prints the kernel, scaled by itself, onto the output around it. The second is the transposed
+# convolution of lesson 4, here with stride one. On a map of dots, stamping is the natural way to
+# think.
 
 
 # %%
@@ -109,7 +110,8 @@ lesson.figure(
         title="Each value prints the kernel around itself",
     ),
     "stamp",
-    "Coloured: the four values and the places where they stood.",
+    "Coloured: the four values and the places where they stood. Find the 9 in the last row: "
+    "which weight of the kernel made it?",
 )
 
 # %% [markdown]
@@ -136,7 +138,7 @@ assert np.allclose(run(layers.Conv2D(1, 3, **same), sparse, turned), dense)
 # %% [markdown]
 # Since the kernel is learned anyway, it does not matter which of the two a network uses. Keep this
 # in mind: DeconvNet is named after the "deconvolutions" in its decoder and SegNet has plain
-# convolutions there, and the two are the same operation.
+# convolutions there. At stride one, the two are the same operation.
 #
 # ## DeconvNet: a classifier and its mirror image
 #
@@ -147,10 +149,11 @@ assert np.allclose(run(layers.Conv2D(1, 3, **same), sparse, turned), dense)
 # and convolve. Each unpooling gets the mask of the pooling at the same height.
 #
 # A mask belongs to one feature map, so the decoder must arrive at each unpooling with as many
-# channels as the encoder had there. That is why the last convolution of a stage narrows. `like`
-# tells the unpooling the size to return to: an odd row is pooled together with nothing, and $23$
-# rows may have been $45$ or $46$. Two layers of ours are there for small images, whose last map has
-# fewer than the $7 \times 7$ positions that `fc6` needs: it is padded first and cropped afterwards.
+# channels as the encoder had there. That is why most stages of the decoder end with fewer channels:
+# the number that the next mask needs. `like` tells the unpooling the size to return to: an odd row
+# is pooled together with nothing, and $23$ rows may have been $45$ or $46$. Two layers of ours are
+# there for small images, whose last map has fewer than the $7 \times 7$ positions that `fc6` needs:
+# it is padded first and cropped afterwards.
 
 
 # %%
@@ -258,9 +261,10 @@ print(f"{full_size.count_params():,} weights")
 # %% [markdown]
 # ## Train
 #
-# We train the narrow SegNet on street scenes, with the loss and the falling learning rate of U-Net
-# (lesson 12). Deep decoders without skips learn slowly, because every gradient has to come through
-# all the layers. Batch normalization is what makes it possible at all.
+# We train SegNet at an eighth of its width on street scenes, with the loss and the falling learning
+# rate of U-Net (lesson 12). Without skip connections, every gradient on its way to the encoder has
+# to come through the whole decoder. The authors of DeconvNet report that their network got stuck
+# in a poor optimum without batch normalization.
 
 # %%
 model = segnet(**sizes, width=1 / 8)
@@ -298,26 +302,28 @@ rows = {name: np.concatenate([grey, *map(shown, maps)]) for name, maps in rows.i
 lesson.figure(
     figures.image_rows(rows, "Unpooling places the values, convolutions join them"),
     "inside",
-    "The image, and the five stages of the decoder, from the deepest to the last.",
+    "From left to right: the image, then the five stages of the decoder, from the deepest to the "
+    "last. Compare above and below.",
 )
 filled = [[f"{np.mean(x != 0):.0%}" for x in maps] for maps in (unpooled, convolved)]
 print("not zero, after the unpoolings:  ", *filled[0])
 print("not zero, after the convolutions:", *filled[1])
 
 # %% [markdown]
-# Above lie dots, below areas. After an unpooling only about one value in eight is not zero, less
-# than a quarter, because ReLU had already set some of the maxima to zero. Convolutions raise this
-# to about a half. From left to right the areas become finer. The deepest stage knows little more
-# than above and below. Then the road separates from what stands on it, and the skyline appears. In
-# the last stage the mean of the channels hides the most: each channel has a pattern of its own
-# there, and the scores read them apart. Each stage takes its *content* from the stage before, and
-# its *positions* from the encoder.
+# Above lie dots, below areas. (In the deepest stage you see no dots, because each channel has them
+# at other places and we look at the mean.) After most unpoolings only about one value in eight is
+# not zero, less than a quarter, because ReLU had already set some of the maxima to zero.
+# Convolutions raise this to about a half. From left to right the areas become finer. The deepest
+# stage knows little more than above and below. Then the road separates from what stands on it, and
+# the skyline appears. In the last stage the mean of the channels hides the most: each channel has a
+# pattern of its own there, and the scores read them apart. Each stage takes its *content* from the
+# stage before, and its *positions* from the encoder.
 #
 # ## What do the positions contribute?
 #
 # The convolutions could have learned to draw the outlines by themselves. To find out, we make the
 # trained network forget its positions: a copy with the same weights puts every maximum into the
-# first corner of its window. What will its label maps look like?
+# upper left corner of its window. What will its label maps look like?
 
 
 # %%
@@ -347,7 +353,8 @@ rows = {name: figures.tinted(ids[:4], void, data.colours) for name, ids in maps.
 lesson.figure(
     figures.image_rows({"image": images[:4], **rows}, "The positions carry the outlines", cell=1.2),
     "forgetful",
-    "Validation images: the same weights, with and without the remembered positions.",
+    "Validation images: the same weights, with and without the remembered positions. Black and "
+    "white specks are void, pixels that do not count.",
 )
 
 # %% [markdown]
@@ -385,9 +392,9 @@ lesson.figure(
 )
 
 # %% [markdown]
-# And time? A convolution uses each weight once for every position of its map, so its cost is the
-# number of weights times the number of positions. Guess first: nine of ten weights of DeconvNet lie
-# in its middle. How much of its time is spent there?
+# And time? A convolution uses each weight once for every position of its output (a transposed one:
+# of its input), so its cost is the number of weights times the number of positions. Guess first:
+# nine of ten weights of DeconvNet lie in its middle. How much of its time is spent there?
 
 
 # %%
@@ -411,8 +418,8 @@ for size in ((224, 224), (360, 480)):
         )
 
 # %% [markdown]
-# Very little. The first stages work on all pixels, the middle on a single position: less than one
-# per cent of the multiplications. On the larger image `fc6` has more positions, and the middle
+# Very little, less than one per cent of the multiplications: the first stages work on all pixels,
+# the middle on a single position. On the larger image `fc6` has more positions, and the middle
 # takes about a tenth. So dropping it saves *memory* above all, and some time.
 
 # %% [markdown]
@@ -429,9 +436,9 @@ for size in ((224, 224), (360, 480)):
 # a `keras.Model` works without a network; here a VGG-16 with random weights stands in for it. Three
 # details are easy to get wrong when you do it by hand:
 #
-# - **Preprocessing.** The old weights expect the images that they were trained on: blue before red,
-#   and the mean colour subtracted. The library puts a layer in front that does this, so that your
-#   images stay in $[0, 1]$.
+# - **Preprocessing.** The pretrained weights expect the images that they were trained on: blue
+#   before red, and the mean colour subtracted. The library puts a layer in front that does this, so
+#   that your images stay in $[0, 1]$.
 # - **Width.** The weights exist for the full width only.
 # - **Freezing.** Random decoder layers send large, useless gradients back at first, and could ruin
 #   the encoder. So you freeze the encoder, train the decoder, then unfreeze it and go on with a
@@ -455,8 +462,8 @@ print(f"unfrozen: {len(pretrained.trainable_weights)} arrays learn")
 #   the window. A distant sign that never wins a window leaves no trace in the deeper stages.
 # - **Encoder and decoder are tied.** A mask fits one map only, so the decoder must mirror the
 #   encoder's channels. U-Net's decoder may have any width.
-# - **DeconvNet wants $224 \times 224$.** At that size its middle is one position. Its paper
-#   therefore segments fifty cut-out objects for each image and puts them together.
+# - **DeconvNet wants $224 \times 224$.** At that size its middle is one position. Its paper cuts
+#   fifty regions that may hold an object out of each image, and combines their label maps.
 # - **Detail against context.** Both halve the image five times to see enough of it. Lesson 14 asks
 #   whether the map could stay large instead.
 #
