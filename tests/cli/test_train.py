@@ -176,12 +176,14 @@ def test_a_folder_where_another_process_trains_is_one_error_and_2(trained, pictu
     assert f"Another process trains in {folder}. Wait" in one_error(capsys)
 
 
+@pytest.mark.slow
 def test_one_device_says_so_and_trains(pictures, tmp_path, capsys):
     assert train(pictures, tmp_path, "--distribute", "mirrored", "--epochs", "1") == 0
     page = capsys.readouterr().out
     assert "There is one device: --distribute mirrored changes nothing." in page
 
 
+@pytest.mark.slow
 def test_mixed_precision_computes_in_float16_and_keeps_its_optimizer(pictures, tmp_path):
     assert train(pictures, tmp_path, "--mixed-precision", "--epochs", "1") == 0
     with warnings.catch_warnings():
@@ -286,6 +288,7 @@ def stopped_without_training(monkeypatch):
     return begun
 
 
+@pytest.mark.slow
 def test_more_epochs_go_on_with_the_schedule_of_a_training_of_that_length(
     trained, pictures, tmp_path, capsys
 ):
@@ -300,6 +303,7 @@ def test_more_epochs_go_on_with_the_schedule_of_a_training_of_that_length(
     assert "Received: epochs=4 there, 2 now." in one_error(capsys)
 
 
+@pytest.mark.slow
 def test_early_stopping_is_announced(pictures, tmp_path, capsys):
     options = ("--epochs", "9", "--patience", "1", "--learning-rate", "1e-30")
     assert train(pictures, tmp_path / "a", *options) == 0
@@ -307,6 +311,7 @@ def test_early_stopping_is_announced(pictures, tmp_path, capsys):
     assert len(log(tmp_path / "a")) < 9
 
 
+@pytest.mark.slow
 def test_a_run_of_a_version_without_an_option_goes_on(trained, pictures, tmp_path, capsys):
     folder = tmp_path / "a"
     shutil.copytree(trained[0], folder)
@@ -321,6 +326,7 @@ def test_a_run_of_a_version_without_an_option_goes_on(trained, pictures, tmp_pat
     assert "Going on after epoch 2 of 3." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_with_a_test_split_that_scores_and_validation_chooses(tmp_path, capsys):
     for split, numbers in (("train", range(8)), ("val", range(8, 10)), ("test", range(10, 13))):
         for i in numbers:
@@ -340,6 +346,7 @@ def test_with_a_test_split_that_scores_and_validation_chooses(tmp_path, capsys):
     assert again["mean_iou"] == pytest.approx(scores["mean_iou"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_normalization_in_a_short_training_is_as_with_statistics_estimated_anew(
     tmp_path, monkeypatch
 ):
