@@ -326,10 +326,10 @@ lesson.figure(
 )
 
 # %% [markdown]
-# Each of the three confusions has its place beside the diagonal. Without context, nearly every
-# dark block is called a car, at the sea as well: that is the mismatched relationship. The answer is
-# not half and half, because blocks that look alike get the same scores, and the larger score wins,
-# by however little. The ends of a tower are called house, and the middle of a house is called
+# Each of the three confusions has its place beside the diagonal. Without context, most dark blocks
+# get the same answer, at the sea and in the city: that is the mismatched relationship. It is not
+# half and half, because blocks that look alike get nearly the same scores, and the larger score
+# wins, by however little. The ends of a tower are called house, and the middle of a house is called
 # tower: confusion categories. And most lamps are taken for ground: inconspicuous classes.
 #
 # One row can look good at the expense of another: a network that calls every block a car finds all
