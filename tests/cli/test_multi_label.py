@@ -22,6 +22,7 @@ def folder(tmp_path):
     return tmp_path / "d"
 
 
+@pytest.mark.slow
 def test_labels_that_overlap_go_from_the_folder_to_the_report(folder, tmp_path, capsys):
     words = ["--model", "segnet_basic", "--width", "0.05", "--image-size", "16", "24"]
     run = tmp_path / "run"

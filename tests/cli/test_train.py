@@ -121,6 +121,7 @@ def test_other_settings_are_refused_and_nothing_is_lost(trained, pictures, capsy
     assert (folder / "best.keras").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(
     pictures, tmp_path, capsys, monkeypatch
 ):

@@ -279,11 +279,16 @@ class SegmentationModelTests:
 
 
 class SlowlyCompiledModelTests(SegmentationModelTests):
-    """The same for networks that XLA takes long to compile: there they learn in a slow test."""
+    """The same for networks that XLA takes long to compile: under TensorFlow they learn in a slow
+    test, with XLA and without."""
 
     has_own_kernels = True
+    marks = pytest.mark.slow if keras.backend.backend() == "tensorflow" else ()
 
-    @pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+    @pytest.mark.parametrize(
+        "jit_compile",
+        [pytest.param(False, marks=marks), pytest.param(True, marks=pytest.mark.slow)],
+    )
     def test_it_learns_in_fit(self, jit_compile):
         super().test_it_learns_in_fit(jit_compile)
 
