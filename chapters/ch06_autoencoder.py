@@ -70,7 +70,7 @@ lesson.figure(
 # The lower row shows no digits, although each pixel alone is plausible. Digits are a tiny corner of
 # the space of all images, because their pixels depend on each other. Ink comes in strokes of a
 # certain width, and strokes come in a few arrangements. Where there is dependence, there is
-# redundancy, and redundancy can be left out, provided that whoever restores the image knows the
+# redundancy, and redundancy can be left out, as long as the part that restores the image knows the
 # rules.
 #
 # An autoencoder forces a network to find the rules by taking away the room. All that the decoder
