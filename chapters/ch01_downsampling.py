@@ -12,7 +12,7 @@
 # *You learn* how convolution, stride, padding and pooling turn a large map into a small one, and
 # what separable convolutions save.
 # *In the book:* chapter 3, "Discovering CNNs".
-# *You need:* Python, NumPy and the idea of a neural network. *Time:* one minute on two cores.
+# *You need:* Python, NumPy and the idea of a neural network. *Time:* half a minute on two cores.
 
 # %%
 import keras

@@ -13,7 +13,7 @@
 # *You learn* how to compute what an output of a network sees, and how dilation enlarges it without
 # making the map smaller.
 # *In the book:* chapter 3, "Effective receptive field", and chapter 6, "Dilated convolutions".
-# *You need:* lesson 1 (convolution, stride, pooling). *Time:* one minute on two cores.
+# *You need:* lesson 1 (convolution, stride, pooling). *Time:* half a minute on two cores.
 
 # %%
 import keras

@@ -13,7 +13,7 @@
 # with the same weights.
 # *In the book:* chapter 6, "Fully convolutional networks".
 # *You need:* lesson 1 (convolution) and lesson 2 (receptive field).
-# *Time:* one minute on two cores.
+# *Time:* half a minute on two cores.
 
 # %%
 import keras

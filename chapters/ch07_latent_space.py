@@ -13,7 +13,7 @@
 # variance, a trick with the noise and one more term in the loss.
 # *In the book:* chapter 7, the section on variational autoencoders, and notebook 7.7.
 # *You need:* lesson 6 (autoencoders) and derivatives.
-# *Time:* two minutes on two cores.
+# *Time:* one minute on two cores.
 
 # %%
 import keras

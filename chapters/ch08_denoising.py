@@ -13,7 +13,7 @@
 # trained on.
 # *In the book:* chapter 6, "Denoising with autoencoders".
 # *You need:* lessons 4 (transposed convolution) and 6 (autoencoders).
-# *Time:* about one and a half minutes on two cores.
+# *Time:* one minute on two cores.
 
 # %%
 from pathlib import Path

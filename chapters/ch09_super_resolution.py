@@ -14,7 +14,7 @@
 # residual and sub-pixels makes them large again.
 # *In the book:* chapter 6, "Improving image quality".
 # *You need:* lessons 4 (interpolation, transposed convolution) and 8 (the loss and its mean, PSNR).
-# *Time:* about one minute on two cores.
+# *Time:* half a minute on two cores.
 
 # %%
 import keras

@@ -12,7 +12,7 @@
 #
 # *You learn* how to store, resize, augment and check label maps, and how to feed them to a network.
 # *In the book:* chapter 6, "Preparing data for smart car apps", and chapter 7, "Efficient input
-# pipelines". *You need:* lesson 4 (interpolation). *Time:* one minute on two cores.
+# pipelines". *You need:* lesson 4 (interpolation). *Time:* half a minute on two cores.
 
 # %%
 import keras

@@ -14,7 +14,7 @@
 # *You learn* how to build FCN-32s, FCN-16s and FCN-8s, to train them one after the other, and to
 # judge them by their mean IoU.
 # *In the book:* chapter 6, fully convolutional networks (notebook 5). *You need:* lessons 3 (heat
-# maps), 4 (transposed convolution) and 10 (label maps). *Time:* two minutes on two cores.
+# maps), 4 (transposed convolution) and 10 (label maps). *Time:* two to three minutes on two cores.
 
 # %%
 import keras

@@ -16,7 +16,8 @@
 #
 # *You learn* how to build, train, save and use a U-Net, and what its skip connections carry.
 # *In the book:* chapter 6, "Enhancing and Segmenting Images".
-# *You need:* lessons 10 and 11 (label maps, skips that add). *Time:* two minutes on two cores.
+# *You need:* lessons 10 and 11 (label maps, skips that add).
+# *Time:* two to three minutes on two cores.
 
 # %%
 import keras
@@ -318,8 +319,8 @@ for class_name, *numbers in zip(data.class_names, *per_class.values()):
     print(f"{class_name:<12}", *(f"{number:6.2f}" for number in numbers))
 
 # %% [markdown]
-# The network with skips reaches a mean IoU of about 0.61, the other one of about 0.48. Road and sky
-# change little: they are large, and their outlines are short. Trees, buildings and cars have longer
+# The network with skips reaches a mean IoU of about 0.6, the other one of less than 0.5. Road and
+# sky change little: they are large, and their outlines are short. Trees, buildings and cars have longer
 # outlines and lose more. Persons, poles and signs are so small that four poolings leave next to
 # nothing of them: with skips they are found in part, without skips they are gone.
 #

@@ -13,7 +13,8 @@
 #
 # *You learn* how DeconvNet and SegNet turn remembered positions into dense label maps.
 # *In the book:* chapter 6, "Replicating with max-unpooling".
-# *You need:* lessons 5, 11 and 12 (unpooling, label maps, skips). *Time:* one minute on two cores.
+# *You need:* lessons 5, 11 and 12 (unpooling, label maps, skips).
+# *Time:* one and a half minutes on two cores.
 
 # %%
 import keras
@@ -358,8 +359,8 @@ lesson.figure(
 )
 
 # %% [markdown]
-# All weights are the same, and yet the mean IoU falls from about 0.45 to about 0.24. The road below
-# and the sky above remain: so much the values know. But cars and trees have lost their shapes, and
+# All weights are the same, and yet the mean IoU falls from about 0.45 to less than 0.25. The road
+# below and the sky above remain: so much the values know. But cars and trees have lost their shapes, and
 # outlines run along the grid on which all values now lie. In a decoder that was trained with masks,
 # the masks carry the outlines. (Would a decoder that was trained without them find the outlines in
 # another way? The third exercise tries it.)

@@ -14,7 +14,7 @@
 # and large objects as one piece.
 # *In the book:* chapter 6, the section on dilated convolutions.
 # *You need:* lesson 2 (receptive field, dilation) and lesson 11 (FCN).
-# *Time:* one and a half minutes on two cores.
+# *Time:* one minute on two cores.
 
 # %%
 import keras

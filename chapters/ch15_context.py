@@ -13,7 +13,7 @@
 # image pooling, and how to recognise a dilated kernel that is too wide for its map.
 # *In the book:* chapter 6 ends at dilated convolutions, and this lesson continues there.
 # *You need:* lesson 2 (effective receptive field) and lesson 14 (dilated networks).
-# *Time:* one and a half minutes on two cores.
+# *Time:* one minute on two cores.
 
 # %%
 import keras
