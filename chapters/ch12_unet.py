@@ -320,9 +320,9 @@ for class_name, *numbers in zip(data.class_names, *per_class.values()):
 
 # %% [markdown]
 # The network with skips reaches a mean IoU of about 0.6, the other one of less than 0.5. Road and
-# sky change little: they are large, and their outlines are short. Trees, buildings and cars have longer
-# outlines and lose more. Persons, poles and signs are so small that four poolings leave next to
-# nothing of them: with skips they are found in part, without skips they are gone.
+# sky change little: they are large, and their outlines are short. Trees, buildings and cars have
+# longer outlines and lose more. Persons, poles and signs are so small that four poolings leave next
+# to nothing of them: with skips they are found in part, without skips they are gone.
 #
 # We look at the windows in which the skips repair the most pixels, one in each of the four images
 # that gain most: these are the best cases.

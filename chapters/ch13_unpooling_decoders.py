@@ -360,10 +360,10 @@ lesson.figure(
 
 # %% [markdown]
 # All weights are the same, and yet the mean IoU falls from about 0.45 to less than 0.25. The road
-# below and the sky above remain: so much the values know. But cars and trees have lost their shapes, and
-# outlines run along the grid on which all values now lie. In a decoder that was trained with masks,
-# the masks carry the outlines. (Would a decoder that was trained without them find the outlines in
-# another way? The third exercise tries it.)
+# below and the sky above remain: so much the values know. But cars and trees have lost their
+# shapes, and outlines run along the grid on which all values now lie. In a decoder that was trained
+# with masks, the masks carry the outlines. (Would a decoder that was trained without them find the
+# outlines in another way? The third exercise tries it.)
 #
 # ## Memory and time
 #
