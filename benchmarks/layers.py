@@ -15,6 +15,7 @@ import rounds
 
 SIZES = ((4, 96, 128, 64), (4, 24, 32, 256), (8, 128, 128, 64))
 ODD = ((4, 97, 129, 64),)
+ONE_IMAGE = ((1, 360, 480, 64),)
 CALLS = 4
 
 OURS = "ours"
@@ -38,6 +39,7 @@ GRAPH = {SCATTER: 0.45, PLAIN: 1.5, TORCH: 0.95}
 ROWS = {
     "TensorFlow graph, forward and backward": Row("tensorflow", "graph", True, GRAPH),
     "TensorFlow graph, forward": Row("tensorflow", "graph", False, GRAPH),
+    "TensorFlow graph, forward, one image": Row("tensorflow", "graph", False, GRAPH, ONE_IMAGE),
     "TensorFlow graph, odd, same, forward and backward": Row(
         "tensorflow", "graph", True, {PLAIN: 2.5, SCATTER: None}, ODD, "same"
     ),

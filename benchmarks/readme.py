@@ -1,8 +1,9 @@
-"""Writes the README's tables of timings from what the benchmarks measured: no number is typed.
+"""Writes tables of timings from what the benchmarks measured: no number is typed.
 
     python benchmarks/readme.py
 
-`results/NAME.json` fills what stands between `<!-- benchmark NAME -->` and `<!-- end NAME -->`.
+`results/NAME.json` fills what stands between `<!-- benchmark NAME -->` and `<!-- end NAME -->`: the
+README's summary of the layers, and every row with its quartiles in `benchmarks/README.md`.
 """
 
 import json
@@ -10,44 +11,68 @@ from pathlib import Path
 
 import rounds
 
-README = Path(__file__).parents[1] / "README.md"
+HERE = Path(__file__).parent
+OTHERS = {
+    "max_pool_with_argmax + scatter_nd": "TensorFlow's pair",
+    "MaxPooling2D + UpSampling2D": "plain pair",
+    "PyTorch's pair": "PyTorch's pair",
+}
 
 
-def layers_table(rows):
-    """Ours in milliseconds, and over each of the others."""
-    yield "| mode | size | ours | over | ratio (quartiles) |"
+def summary(rows):
+    """A line for each mode: the ratios of all sizes, in a column for each of the others."""
+    yield f"| mode | size | {' | '.join(OTHERS.values())} |"
+    yield f"|---|---|{'---|' * len(OTHERS)}"
+    for mode in dict.fromkeys(row["row"] for row in rows):
+        found = [row for row in rows if row["row"] == mode]
+        sizes = ", ".join("x".join(map(str, row["size"])) for row in found)
+        cells = [
+            ", ".join(f"{row['ratios'][other][1]:.2f}" for row in found if other in row["ratios"])
+            for other in OTHERS
+        ]
+        yield f"| {mode} | {sizes} | {' | '.join(cells)} |"
+
+
+def every_row(rows):
+    """What a row compares, in milliseconds, and the ratios with their quartiles."""
+    yield "| what | size | | milliseconds | ratio (quartiles) |"
     yield "|---|---|---|---|---|"
     for row in rows:
-        size = "x".join(map(str, row["size"]))
-        for i, (other, (low, middle, high)) in enumerate(row["ratios"].items()):
-            head = (row["row"], size, f"{row['milliseconds']['ours'][1]:.1f} ms")
-            cells = (*(head if i == 0 else ("", "", "")), other)
-            yield f"| {' | '.join(cells)} | {middle:.2f} ({low:.2f} … {high:.2f}) |"
+        head = (row["row"], "x".join(map(str, row["size"])))
+        for name, (_, milliseconds, _) in row["milliseconds"].items():
+            low, middle, high = row["ratios"].get(name, (None, None, None))
+            ratio = "" if middle is None else f"{middle:.2f} ({low:.2f} … {high:.2f})"
+            yield f"| {' | '.join((*head, name, f'{milliseconds:.2f}', ratio))} |"
+            head = ("", "")
 
 
-TABLES = {"layers": layers_table}
+TABLES = [
+    (HERE.parent / "README.md", "layers", summary),
+    *((HERE / "README.md", name, every_row) for name in ("layers", "predict", "metrics")),
+]
 
 
-def filled(text, name, table):
-    start, end = f"<!-- benchmark {name} -->", f"<!-- end {name} -->"
+def filled(file, name, table):
+    text, start, end = file.read_text("utf-8"), f"<!-- benchmark {name} -->", f"<!-- end {name} -->"
     if text.count(start) != 1 or text.count(end) != 1:
-        raise SystemExit(f"README.md needs one line {start!r} and one line {end!r} behind it.")
+        raise SystemExit(f"{file} needs one line {start!r} and one line {end!r} behind it.")
     head, rest = text.split(start)
     return f"{head}{start}\n\n{table}\n\n{end}{rest.split(end)[1]}"
 
 
 def main():
-    text = README.read_text("utf-8")
-    for name, lines in TABLES.items():
-        file = rounds.RESULTS / f"{name}.json"
-        if not file.exists():
-            print(f"{file} is missing: run python benchmarks/{name}.py. Its table stays as it is.")
+    for file, name, lines in TABLES:
+        results = rounds.RESULTS / f"{name}.json"
+        if not results.exists():
+            print(
+                f"{results} is missing: run python benchmarks/{name}.py. Its table stays as it is."
+            )
             continue
-        content = json.loads(file.read_text("utf-8"))
+        content = json.loads(results.read_text("utf-8"))
         made_with = ", ".join(f"{name} {number}" for name, number in content["versions"].items())
         table = "\n".join(lines(content["rows"]))
-        text = filled(text, name, f"{table}\n\n{content['threads']} threads; {made_with}.")
-    README.write_text(text, "utf-8")
+        table = f"{table}\n\n{content['threads']} threads; {made_with}."
+        file.write_text(filled(file, name, table), "utf-8")
 
 
 if __name__ == "__main__":
