@@ -58,7 +58,7 @@ keras.utils.set_random_seed(0)
 # %%
 options = {"data_dir": settings.data_dir, "image_size": settings.image_size}
 data = datasets.load(settings.dataset, augment=0, **options)
-train = data.train.take(8) if settings.quick else data.train
+train = data.train.take(2) if settings.quick else data.train
 images, truth = (np.concatenate(part) for part in zip(*data.validation.as_numpy_iterator()))
 shares = ops.average_pool(ops.one_hot(truth, data.num_classes), 16)
 coarse = np.asarray(ops.argmax(shares, axis=-1)).repeat(16, axis=1).repeat(16, axis=2)

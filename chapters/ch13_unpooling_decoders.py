@@ -49,7 +49,7 @@ keras.utils.set_random_seed(0)
 
 # %%
 data = datasets.load("street_scenes", image_size=settings.image_size, augment=0)
-train = data.train.take(8) if settings.quick else data.train
+train = data.train.take(2) if settings.quick else data.train
 images, truth = (np.concatenate(part) for part in zip(*data.validation.as_numpy_iterator()))
 x, masks = images[:1].mean(-1, keepdims=True), []
 for _ in range(3):

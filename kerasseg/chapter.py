@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
+from kerasseg.training.devices import run_step_by_step
 from kerasseg_command.arguments import positive_integer
 
 OPTIONS = {
@@ -76,6 +77,8 @@ class Chapter:
         is_quick, is_full = self.arguments["quick"], self.arguments["full"]
         chosen = quick if is_quick else full if is_full else {}
         self.settings = SimpleNamespace(**{**settings, **chosen, **self.arguments})
+        if is_quick:
+            run_step_by_step()
         # Keras says so of every tf.data set, whose own shuffling is what counts.
         warnings.filterwarnings("ignore", "`shuffle=True` was passed", UserWarning)
 

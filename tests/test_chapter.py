@@ -5,11 +5,14 @@ import sys
 import pytest
 from matplotlib.figure import Figure
 
+from kerasseg import chapter
 from kerasseg.chapter import Chapter
 
 
 @pytest.fixture
 def make(tmp_path, monkeypatch):
+    monkeypatch.setattr(chapter, "run_step_by_step", lambda: None)  # would reach all later tests
+
     def make(*words, **settings):
         words = words if "--output" in words else (*words, "--output", str(tmp_path / "out"))
         monkeypatch.setattr(sys, "argv", ["chapter.py", *words])

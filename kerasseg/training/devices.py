@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable
 
 import keras
@@ -103,6 +104,15 @@ class Devices:
     def _own(self, batch):
         rows = len_of(batch) // self.processes
         return batch[rows * self.process : rows * (self.process + 1)]
+
+
+def run_step_by_step():
+    """Makes TensorFlow run operations one by one: compiling takes longer than a few steps."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        warnings.filterwarnings("ignore", "Even though the `tf.config.experimental_run_functions")
+        tf.config.run_functions_eagerly(True)
 
 
 def len_of(batch):

@@ -5,19 +5,18 @@ import pytest
 from kerasseg.anatomy.receptive_fields import receptive_field
 from kerasseg.models import deeplab_v1
 from tests.models.zoo import (
-    SegmentationModelTests,
+    SlowlyCompiledModelTests,
     assert_gradients_reach_the_receptive_field,
     picture,
     without_weights,
 )
 
 
-class TestDeepLabV1(SegmentationModelTests):
+class TestDeepLabV1(SlowlyCompiledModelTests):
     stride = 8
     remainder = 1
     strides_to_see = 66  # 528 pixels; fc7 sees 435
     learning_rate = 0.001
-    has_own_kernels = True
 
     def build(self, *args, **kwargs):
         return deeplab_v1(*args, **{"dropout": 0.0, **kwargs})

@@ -30,13 +30,13 @@ def with_skips(build):
     return staticmethod(wrapper)
 
 
-class TestFCN32s(SegmentationModelTests):
+class TestFCN32s(SlowlyCompiledModelTests):
     build = with_skips(fcn32s)
     stride = 32
     learning_rate = 0.001
 
 
-class TestFCN16s(SegmentationModelTests):
+class TestFCN16s(SlowlyCompiledModelTests):
     build = with_skips(fcn16s)
     stride = 32
     learning_rate = 0.001
