@@ -11,9 +11,33 @@ import time
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
+import keras
+
 from kerasseg.chapter import Chapter
 from kerasseg.tables import table
 from kerasseg.training.files import write_text_whole
+from kerasseg_command.version import __version__
+
+CARD = ("data", "licence", "recipe", "scores", "seed")
+
+
+class CpuSeconds(keras.callbacks.Callback):
+    """Logs the CPU time of each epoch, of all cores together, as `cpu_seconds`.
+
+    On a machine that does other work at the same time, it says more than the clock. It must stand
+    before a `Run`, which then keeps it; `cpu_minutes` adds the epochs of a `Run` up.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._began = time.process_time()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["cpu_seconds"] = round(time.process_time() - self._began, 1)
+
+
+def cpu_minutes(run):
+    """The CPU time of a `Run` in minutes, whatever its interruptions."""
+    return sum(epoch["cpu_seconds"] for epoch in run.state["history"]) / 60
 
 
 class Experiment(Chapter):
@@ -32,6 +56,7 @@ class Experiment(Chapter):
         self.tables = []
         self.figures = []
         self.claims = []
+        self.question = self.answer = ""
         print(f"{title}\n{'=' * len(title)}")
         print("\n".join(f"{key:>12}: {value}" for key, value in vars(self.settings).items()))
 
@@ -60,6 +85,30 @@ class Experiment(Chapter):
         agrees; `spread` how far repetitions lie apart, where there are any.
         """
         self._record(claim, "empirical", expected, measured, spread, unit, holds, source)
+
+    def conclude(self, question, answer):
+        """The question of the experiment and its answer, the first lines of `results.md`."""
+        self.question, self.answer = question, answer
+        print(f"\n{textwrap.fill(question, 88)}\n{textwrap.fill(answer, 88)}")
+
+    def keep(self, model, **card):
+        """Saves a model that is shipped as `model.keras`, and what to know of it as `card.md`.
+
+        The file has no optimizer and no loss: it is for use. `card` has at least `data`, `licence`,
+        `recipe`, `scores` and `seed`, each a line of text.
+        """
+        lacking = [entry for entry in CARD if entry not in card]
+        if lacking:
+            raise ValueError(f"`card` needs {', '.join(CARD)}. Received: {', '.join(card)}")
+        for_use = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+        for_use.save(self.output / "model.keras")
+        card = {
+            **card,
+            "command": f"`{self.command}`",
+            "weights": f"{model.count_params():,} float32",
+        }
+        lines = [f"# {self.title}: the model", "", *(f"- {k}: {v}" for k, v in card.items())]
+        write_text_whole(self.output / "card.md", "\n".join(lines) + "\n")
 
     def finish(self):
         """Prints the claims, writes them down, and fails if an exact one does not hold.
@@ -143,8 +192,10 @@ def results_page(chapter):
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{gpus()}",
         "versions": f"Python {platform.python_version()}, {versions()}",
     }
+    said = f"**{chapter.question}** {chapter.answer}" if chapter.question else ""
     parts = [
         f"# {chapter.title}",
+        *([said] if said else []),
         "\n".join(f"- {what}: {value}" for what, value in made.items()),
         *(f"{in_markdown(rows)}\n\n{caption}" for rows, caption in chapter.tables),
         in_markdown(claims_rows(chapter.claims)),
@@ -155,8 +206,6 @@ def results_page(chapter):
 
 def gpus():
     """The GPUs that the backend sees, after a comma; under PyTorch Keras does not list any."""
-    import keras
-
     if keras.backend.backend() == "torch":
         return ""
     found = [name for name in keras.distribution.list_devices() if "gpu" in name or "cuda" in name]
@@ -164,8 +213,8 @@ def gpus():
 
 
 def versions():
-    found = []
-    for name in ("kerasseg", "keras", "tensorflow", "numpy"):
-        with suppress(PackageNotFoundError):  # run from its folder, or under another backend
+    found = [f"kerasseg {__version__}"]
+    for name in ("keras", "tensorflow", "numpy"):
+        with suppress(PackageNotFoundError):  # under another backend
             found.append(f"{name} {version(name)}")
     return ", ".join(found)

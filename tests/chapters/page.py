@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jupytext
+import pytest
 
 from kerasseg.tables import table
 
@@ -28,16 +29,22 @@ class Measures(NamedTuple):
 
 
 def functions(name, *wanted):
-    """What a lesson's imports and its functions of these names define; nothing else is run."""
-    tree = ast.parse((CHAPTERS / f"{name}.py").read_text("utf-8"))
+    """What the imports of a lesson or an experiment and its definitions of these names define.
+
+    Nothing else is run. `name` is `"ch01_downsampling"` or `"experiments/unet"`.
+    """
+    path = CHAPTERS / f"{name}.py"
     kept = [
         node
-        for node in tree.body
+        for node in ast.parse(path.read_text("utf-8")).body
         if isinstance(node, (ast.Import, ast.ImportFrom))
-        or (isinstance(node, ast.FunctionDef) and node.name in wanted)
+        or (isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name in wanted)
+        or (isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) in wanted)
     ]
     names = {}
-    exec(compile(ast.Module(kept, []), name, "exec"), names)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(path.parent)  # experiments import the ledger beside them
+        exec(compile(ast.Module(kept, []), name, "exec"), names)
     return [names[name] for name in wanted]
 
 

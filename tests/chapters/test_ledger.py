@@ -4,6 +4,8 @@ import datetime
 import json
 import runpy
 import sys
+import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -12,7 +14,9 @@ from matplotlib.figure import Figure
 
 from tests.chapters.page import CHAPTERS
 
-Experiment = runpy.run_path(str(CHAPTERS / "experiments" / "ledger.py"))["Experiment"]
+LEDGER = runpy.run_path(str(CHAPTERS / "experiments" / "ledger.py"))
+Experiment = LEDGER["Experiment"]
+CARD = {"data": "d", "licence": "CC0", "recipe": "r", "scores": "0.5", "seed": 3}
 
 
 @pytest.fixture
@@ -95,3 +99,51 @@ def test_a_tolerance_lets_a_measurement_differ_by_as_much(make):
     for measured in (1.05, 1.2, float("nan")):
         chapter.exact("near", measured=measured, expected=1.0, tolerance=0.1, source="")
     assert [claim["holds"] for claim in chapter.claims] == [True, False, False]
+
+
+def test_a_page_begins_with_the_question_and_its_answer(make, tmp_path):
+    chapter = make()
+    chapter.conclude("Does it hold?", "It does.")
+    chapter.finish()
+    lines = (tmp_path / "out" / "results.md").read_text().splitlines()
+    assert lines[:3] == ["# A test", "", "**Does it hold?** It does."]
+
+
+def test_a_kept_model_has_no_optimizer_and_a_card(make, tmp_path, rng):
+    chapter = make("--data-dir", "/home/somebody/data")
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile("adam", "mse")
+    chapter.keep(model, **CARD)
+    kept = keras.saving.load_model(tmp_path / "out" / "model.keras")
+    x = rng.uniform(size=(4, 3)).astype("float32")
+    np.testing.assert_array_equal(kept(x), model(x))
+    assert not kept.compiled
+    card = (tmp_path / "out" / "card.md").read_text()
+    for line in (
+        "# A test: the model",
+        "- licence: CC0",
+        "- seed: 3",
+        "- command: `python chapters/experiments/ch00_test.py --data-dir PATH`",
+        "- weights: 8 float32",
+    ):
+        assert line in card.splitlines()
+
+
+def test_a_card_without_a_licence_is_refused(make):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    card = {key: value for key, value in CARD.items() if key != "licence"}
+    with pytest.raises(ValueError, match=r"`card` needs data, licence.* Received: data, recipe"):
+        make().keep(model, **card)
+
+
+def test_cpu_seconds_are_logged_and_added_up():
+    seconds = LEDGER["CpuSeconds"]()
+    logs = {}
+    seconds.on_epoch_begin(0)
+    began = time.process_time()
+    while time.process_time() - began < 0.2:
+        pass
+    seconds.on_epoch_end(0, logs)
+    assert 0.2 <= logs["cpu_seconds"] < 0.5
+    run = SimpleNamespace(state={"history": [{"cpu_seconds": 90.0}, {"cpu_seconds": 30.0}]})
+    assert LEDGER["cpu_minutes"](run) == 2.0
