@@ -85,16 +85,17 @@
       if (rows) setValue(state.held, state.values[state.held] - 5 * rows);
       else change({ held: explain.clamp(state.held + columns, 0, state.old - 1) });
     });
-    explain.onDrag(drawing, (x, y) => {
-      if (state.dragging) setValue(state.held, frame.value(y));
-    }, {
+    explain.onDrag(drawing, (x, y) => setValue(state.held, frame.value(y)), {
       begin: (event) => {
-        const target = event.target.closest("[data-old], [data-new]");
-        state.dragging = Boolean(target && target.dataset.old);
-        if (state.dragging) state.held = Number(target.dataset.old);
-        else if (target) change({ pixel: Number(target.dataset.new) });
-        return state.dragging;
+        const target = event.target.closest("[data-old]");
+        if (target) state.held = Number(target.dataset.old);
+        return Boolean(target);
       },
+      end: redraw,
+    });
+    drawing.addEventListener("click", (event) => {
+      const target = event.target.closest("[data-new]");
+      if (target) change({ pixel: Number(target.dataset.new) });
     });
 
     function draw(width) {

@@ -175,25 +175,33 @@
       move(...STEPS[event.key], event);
     });
 
-  // Calls `move(x, y, event)` with pixels from the upper left corner of `frame` while a mouse, a pen
-  // or a finger is pressed on `element`; `begin` may refuse by returning false.
-  explain.onDrag = (element, move, { frame = element, begin = () => true } = {}) => {
+  // Calls `move(x, y, event)` with pixels from the upper left corner of `element` while a mouse, a
+  // pen or a finger is pressed on it. With `begin(event)` the press only says whether something was
+  // hit: a drawing must not be made anew yet, for a touch is lost if its target is gone too early.
+  explain.onDrag = (element, move, { begin, end } = {}) => {
     const report = (event) => {
-      const box = frame.getBoundingClientRect();
+      const box = element.getBoundingClientRect();
       move(event.clientX - box.left, event.clientY - box.top, event);
     };
     let pressed = null;
     element.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0 || begin(event) === false) return;
+      if (event.button !== 0 || (begin && !begin(event))) return;
       pressed = event.pointerId;
       element.setPointerCapture(pressed);
-      report(event);
+      if (!begin) report(event);
     });
+    // A finger that holds something does not scroll the page.
+    element.addEventListener("touchstart", (event) => {
+      if (pressed !== null) event.preventDefault();
+    }, { passive: false });
     element.addEventListener("pointermove", (event) => {
       if (event.pointerId === pressed) report(event);
     });
-    for (const end of ["pointerup", "pointercancel"]) {
-      element.addEventListener(end, () => { pressed = null; });
+    for (const name of ["pointerup", "pointercancel"]) {
+      element.addEventListener(name, () => {
+        if (pressed !== null && end) end();
+        pressed = null;
+      });
     }
   };
 
@@ -248,7 +256,7 @@
     const element = h("figure", { class: "explain-panel" }, caption, svg);
     let state;
     if (onselect) {
-      svg.addEventListener("pointerdown", (event) => {
+      svg.addEventListener("click", (event) => {
         const cell = event.target.closest("[data-row]");
         if (cell) onselect(Number(cell.dataset.row), Number(cell.dataset.column));
       });

@@ -282,7 +282,7 @@
           + `rows ${number(first[0])} to ${number(last[0])}, columns ${number(first[1])} to ${number(last[1])}. `),
         h("span", { "data-says": "stride" }, `There is one output every ${stride[0]} ${stride[0] === 1 ? "pixel" : "pixels"}. `),
         share < 99.95
-          ? h("span", { "data-says": "gaps" }, `Its field has gaps: only ${number(share, 1)} % of the pixels reach it. `) : "",
+          ? h("span", { "data-says": "gaps" }, `Its field has gaps: only ${share.toFixed(1)} % of the pixels reach it. `) : "",
         inside[0] < size[0] || inside[1] < size[1]
           ? h("span", {}, "A part of the field lies outside the photograph, where there are zeros.") : "",
       );

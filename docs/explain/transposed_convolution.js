@@ -174,7 +174,6 @@
         begin: (event) => {
           const target = event.target.closest("[data-handle]");
           held = target && target.dataset.handle;
-          if (held) event.preventDefault();
           return Boolean(held);
         },
       });
