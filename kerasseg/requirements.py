@@ -12,6 +12,7 @@ NAMES = {
     "sklearn": "scikit-learn",
     "tensorflow": "TensorFlow",
     "tensorflow_datasets": "TensorFlow Datasets",
+    "yaml": "PyYAML",
 }
 
 

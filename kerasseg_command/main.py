@@ -8,7 +8,7 @@ import re
 import sys
 import warnings
 
-from kerasseg_command import chapters, check, evaluate, export, predict, startup, train
+from kerasseg_command import chapters, check, convert, evaluate, export, predict, startup, train
 from kerasseg_command.quiet import quiet_imports
 from kerasseg_command.version import __version__
 
@@ -18,8 +18,10 @@ OPTION_FOR = {
     "encoder='vgg16'": "--encoder vgg16",
     "encoder_weights=": "--encoder-weights ",
     "`encoder_weights`": "`--encoder-weights`",
+    "`classes`": "--classes",
+    "`format`": "--format",
 }
-COMMANDS = (chapters, check, train, evaluate, predict, export)
+COMMANDS = (chapters, convert, check, train, evaluate, predict, export)
 
 
 def main(arguments=None):

@@ -21,4 +21,4 @@ def needs_keras(command, options):
     False
     """
     lists_chapters = command == "chapters" and options.action is None
-    return command != "check" and not lists_chapters
+    return command not in ("check", "convert") and not lists_chapters

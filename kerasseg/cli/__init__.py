@@ -10,7 +10,8 @@ def function_of(command):
     """The function `run(options)` of a command, which returns the exit code.
 
     Args:
-        command: `"train"`, `"evaluate"`, `"predict"`, `"check"`, `"export"` or `"chapters"`.
+        command: `"train"`, `"evaluate"`, `"predict"`, `"check"`, `"convert"`, `"export"` or
+            `"chapters"`.
 
     Raises:
         ModuleNotFoundError: If a library that the command needs is not installed, with the command

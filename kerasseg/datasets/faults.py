@@ -162,3 +162,44 @@ MUCH_VOID = Fault(
     f"a void share above {MOST_VOID:.0%}",
     "Void pixels teach nothing: label more of them, or see whether void stands for a class.",
 )
+WRONG_ANNOTATIONS = Fault(
+    "error", "annotations that cannot be read", "Export them again with the tool that made them."
+)
+NO_ANNOTATED_IMAGE = Fault(
+    "error",
+    "annotations without an image",
+    "Name the folder that holds the images, --images, or leave them out with --skip-damaged.",
+)
+NOT_ANNOTATED = Fault(
+    "warning",
+    "files without a partner",
+    "Annotate the images, or move these files away.",
+)
+DRAWN_SIZE = Fault(
+    "error",
+    "annotations made at another size",
+    "Find the images as they were annotated: outlines in pixels do not fit resized ones.",
+)
+OVERLAPS = Fault(
+    "warning",
+    "objects of different classes that overlap",
+    "The smaller one is on top. If that is wrong, correct the outlines.",
+)
+BEYOND = Fault(
+    "warning",
+    "objects that reach outside the image",
+    "What lies outside is cut off. If much does, see whether the annotations are of this image.",
+)
+UNKNOWN_NAMES = Fault(
+    "warning",
+    "names that are not on the list of classes",
+    "The pixels of these objects are void (255). Correct the names, or add them to the list.",
+)
+NO_AREA = Fault(
+    "warning", "objects without an area", "They are left out: only areas can be in a label map."
+)
+BOXES = Fault(
+    "warning",
+    "boxes in place of outlines",
+    "What is in the box is void (255): draw the outline, or train a detector.",
+)
