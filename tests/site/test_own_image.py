@@ -1,0 +1,228 @@
+"""The page "Your own image": what the browser answers is what `kerasseg predict` writes."""
+
+import base64
+import functools
+import http.server
+import importlib.util
+import json
+import shutil
+import threading
+import urllib.request
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasseg.inference import predict_image
+from kerasseg.inference.resizing import resize_image
+from kerasseg_command import main
+
+pytestmark = pytest.mark.site
+
+ROOT = Path(__file__).parents[2]
+OWN_IMAGE = ROOT / "docs" / "own_image"
+RESULTS = ROOT / "chapters" / "results"
+SHELL = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>Your own image</title>'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<link rel="icon" href="data:,"><link rel="stylesheet" href="own_image.css">'
+)
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    """onnxruntime-web as the site's build has fetched it."""
+    found = sorted(ROOT.glob("docs/_build/**/onnxruntime-web/dist"))
+    if not found:
+        pytest.skip("build the site first: python docs/build.py")
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, runtime):
+    """The address of a server that has the page and nothing else, and what the page knows."""
+    specification = importlib.util.spec_from_file_location("own_models", OWN_IMAGE / "models.py")
+    models = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(models)
+    folder = tmp_path_factory.mktemp("own_image")
+    described = models.write(folder, runtime)
+    (folder / "index.html").write_text(SHELL + (OWN_IMAGE / "own_image.html").read_text())
+    handler = functools.partial(Handler, directory=folder)
+    with http.server.ThreadingHTTPServer(("localhost", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}/", {each["id"]: each for each in described}
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    profile = tmp_path_factory.mktemp("profile")
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900"):
+        options.add_argument(argument)
+    options.add_argument("--disable-background-networking")
+    options.add_argument(f"--user-data-dir={profile}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    driver.set_script_timeout(120)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(driver, site):
+    """The open page; afterwards no error stands in its console, and it asked only its server."""
+    address, _ = site
+    driver.get_log("browser"), driver.get_log("performance")  # forgets earlier pages
+    driver.get(address)
+    yield driver
+    assert driver.get_log("browser") == []
+    messages = [json.loads(x["message"])["message"] for x in driver.get_log("performance")]
+    asked = [x["params"]["request"]["url"] for x in messages if "request" in x["params"]]
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+
+
+def done(driver, action):
+    """Does something that makes the page predict; the words it says when it has."""
+    driver.execute_script(
+        "window.waiting = new Promise((resolve) => document.querySelector('.own-image')"
+        ".addEventListener('own-image-done', resolve, {once: true}))"
+    )
+    action()
+    driver.execute_async_script("window.waiting.then(() => arguments[0]())")
+    return says(driver)
+
+
+def says(driver):
+    return driver.find_element("css selector", '[data-part="status"]').text
+
+
+def choose(driver, name):
+    driver.find_element("css selector", f'input[value="{name}"]').click()
+
+
+def drop(driver, path):
+    driver.find_element("css selector", 'input[type="file"]').send_keys(str(path))
+
+
+def array(driver, expression, dtype):
+    """A typed array of the page."""
+    words = driver.execute_script(
+        f"""const x = {expression}, bytes = new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
+            let words = "";
+            for (let i = 0; i < bytes.length; i += 8192)
+              words += String.fromCharCode(...bytes.subarray(i, i + 8192));
+            return btoa(words);"""
+    )
+    return np.frombuffer(base64.b64decode(words), dtype)
+
+
+@pytest.fixture
+def photograph(tmp_path, rng):
+    """An image of a size that no model was trained on."""
+    y, x = np.mgrid[:151, :203] / 20
+    image = np.stack([np.sin(y), np.cos(x + y), np.sin(x)], -1) * 90 + 128
+    Image.fromarray((image + rng.normal(0, 9, image.shape)).clip(0, 255).astype("uint8")).save(
+        tmp_path / "photograph.png"
+    )
+    return tmp_path / "photograph.png"
+
+
+def models_of(kind):
+    names = ("street_scenes", "nuclei", "photograph_denoising")
+    there = [name for name in names if (RESULTS / name / "model.keras").exists()]
+    return [name for name in there if (name == "photograph_denoising") == (kind == "image")]
+
+
+@pytest.mark.parametrize("name", models_of("classes"))
+@pytest.mark.parametrize("source", ["photograph", "example"])
+def test_the_class_map_is_that_of_kerasseg_predict(page, site, photograph, tmp_path, name, source):
+    choose(page, name)
+    example = page.find_element("css selector", ".own-image-example")
+    if source == "photograph":
+        words = done(page, lambda: drop(page, photograph))
+    else:
+        address, models = site
+        words = done(page, example.click)
+        photograph = tmp_path / "example.png"
+        with urllib.request.urlopen(address + models[name]["examples"][0]["file"]) as answer:
+            photograph.write_bytes(answer.read())
+    assert words.startswith("Done in ")
+    ids = array(page, "ownImage.last.ids", "uint8")
+
+    arguments = [
+        str(RESULTS / name / "model.keras"),
+        str(photograph),
+        "--output",
+        str(tmp_path / "o"),
+    ]
+    assert main(["predict", *arguments]) == 0
+    expected = np.asarray(Image.open(tmp_path / "o" / f"{photograph.stem}.png"))
+    assert ids.size == expected.size
+    assert np.mean(ids.reshape(expected.shape) == expected) >= 0.999
+    shares = page.find_elements("css selector", '[data-part="shares"] tr')
+    assert sum(float(row.text.split()[-2]) for row in shares) == pytest.approx(100, abs=0.6)
+
+
+@pytest.mark.parametrize("name", models_of("image"))
+def test_a_denoised_image_is_that_of_predict_image(page, name, photograph):
+    choose(page, name)
+    done(page, lambda: drop(page, photograph))
+    given = array(page, "ownImage.last.given.data", "float32").reshape(151, 203, 1)
+    clean = np.asarray(Image.open(photograph).convert("L"), "float32")[..., None]
+    assert np.std(given - clean) == pytest.approx(25, rel=0.03)
+    assert abs(np.mean(given - clean)) < 1
+    restored = array(page, "ownImage.last.map.data", "float32").reshape(151, 203, 1)
+    model = keras.saving.load_model(RESULTS / name / "model.keras")
+    expected = predict_image(model, given / 255, output="raw")
+    np.testing.assert_allclose(restored, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [(40, 55), (150, 170), (300, 31), (37, 53)])
+def test_images_are_resized_as_the_command_does(page, rng, size):
+    image = rng.integers(0, 256, (97, 61, 3)).astype("uint8")
+    given = {"data": image.ravel().tolist(), "height": 97, "width": 61, "channels": 3}
+    page.execute_script(
+        "const [image, size] = arguments; window.resized = ownImage.resize(image, ...size, true)",
+        given,
+        size,
+    )
+    resized = array(page, "resized.data", "float32").reshape(*size, 3)
+    difference = abs(resized - resize_image(image, size).astype("float32"))
+    assert difference.max() <= 1  # of 255, where a sum ends next to a half
+    assert np.mean(difference > 0) < 1e-3
+
+
+def test_what_is_no_image_is_one_sentence(page, tmp_path):
+    (tmp_path / "notes.png").write_text("no image")
+    drop(page, tmp_path / "notes.png")
+    page.execute_async_script("setTimeout(arguments[0], 500)")
+    assert says(page) == (
+        "notes.png is not an image that this browser reads. Save it as PNG or JPEG."
+    )
+
+
+def test_the_page_works_by_keyboard_and_fits_on_a_phone(page):
+    from selenium.webdriver.common.keys import Keys
+
+    metrics = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    example = page.find_element("css selector", ".own-image-example")
+    done(page, lambda: example.send_keys(Keys.ENTER))
+    over = page.find_element("css selector", '[data-part="over"]')
+    before = float(over.value_of_css_property("opacity"))
+    page.find_element("css selector", '[data-part="slider"]').send_keys(Keys.ARROW_LEFT)
+    assert float(over.value_of_css_property("opacity")) < before
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 360
+    assert "%" in over.get_attribute("aria-label")
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
