@@ -231,7 +231,7 @@
         }
         const dots = (positions, r, fill) => positions.forEach((row) => positions.forEach((column) =>
           parts.push(s("circle", { cx: left + at(column), cy: 3 + at(row), r, style: `fill: ${fill}` }))));
-        dots(Array.from({ length: state.old }, (_, i) => i), 5, explain.colour(0));
+        dots(Array.from({ length: state.old }, (_, i) => i), Math.min(5, side / state.old / 5), explain.colour(0));
         dots(pixels.map(({ centre }) => centre), Math.min(2.5, side / state.size / 4), colour);
         parts.push(s("text", { class: "small", x: left + side / 2, y: side + 16 }, aligned ? "points: True" : "squares: False"));
       });

@@ -23,7 +23,9 @@ def screenshot(driver, name):
     WebDriverWait(driver, 20).until(lambda _: place.get_attribute("data-ready"))
     panels = driver.find_element("css selector", ".explain-panels")
     image = Image.open(io.BytesIO(panels.screenshot_as_png)).convert("RGB")
-    image.quantize(64, dither=Image.Dither.NONE).save(HERE / f"{name}.png", optimize=True)
+    image.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
+        HERE / f"{name}.png", optimize=True
+    )
 
 
 def main():

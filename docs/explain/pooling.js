@@ -93,8 +93,8 @@
       },
     });
     const grids = {
-      pooled: explain.grid("pooled: the largest", { name: "pooled" }),
-      mask: explain.grid("mask: its position", { name: "mask" }),
+      pooled: explain.grid("pooled map", { name: "pooled map" }),
+      mask: explain.grid("mask"),
       unpooled: explain.grid("max unpooling"),
       copied: explain.grid("average unpooling: copies", { name: "copied" }),
     };

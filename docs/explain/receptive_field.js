@@ -280,7 +280,7 @@
         h("span", { "data-says": "field" },
           `Output (row ${unit[0]}, column ${unit[1]}) of a map of ${map[0]} × ${map[1]} sees ${pair(size)} pixels: `
           + `rows ${number(first[0])} to ${number(last[0])}, columns ${number(first[1])} to ${number(last[1])}. `),
-        h("span", { "data-says": "stride" }, `There is one output every ${stride[0]} ${stride[0] === 1 ? "pixel" : "pixels"}. `),
+        h("span", { "data-says": "stride" }, stride[0] === 1 ? "There is one output for every pixel. " : `There is one output every ${stride[0]} pixels. `),
         share < 99.95
           ? h("span", { "data-says": "gaps" }, `Its field has gaps: only ${share.toFixed(1)} % of the pixels reach it. `) : "",
         inside[0] < size[0] || inside[1] < size[1]
