@@ -6,6 +6,13 @@ A module here has the arguments of a command, and its docstring is the command's
 of the same name in `kerasseg.cli` has the function `run(options)` that does the work.
 """
 
-from kerasseg_command.main import main
+import sys
+
+try:
+    from kerasseg_command.main import main
+except KeyboardInterrupt:
+    if sys.argv[0] == "-m" or sys.argv[0].endswith("kerasseg"):  # the process is the command
+        sys.exit(130)
+    raise
 
 __all__ = ["main"]

@@ -12,8 +12,12 @@ exit code:
   2  errors: something will, or the folder cannot be read
 """
 
+from kerasseg_command.arguments import path
+
 
 def add_arguments(parser):
     parser.add_argument(
-        "folder", help="images/ and masks/, or train/images/ and train/masks/, or CamVid's layout"
+        "folder",
+        type=path,
+        help="images/ and masks/, or train/images/ and train/masks/, or CamVid's layout",
     )

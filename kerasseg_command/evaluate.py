@@ -6,12 +6,14 @@ example:
   kerasseg evaluate runs/a/best.keras data/camvid
 """
 
-from kerasseg_command.arguments import positive_integer
+from kerasseg_command.arguments import path, positive_integer
 
 
 def add_arguments(parser):
-    parser.add_argument("model", help="a .keras file")
-    parser.add_argument("folder", help="images and masks, as `kerasseg check` takes them")
+    parser.add_argument("model", type=path, help="a .keras file")
+    parser.add_argument(
+        "folder", type=path, help="images and masks, as `kerasseg check` takes them"
+    )
     parser.add_argument(
         "--split",
         choices=("train", "validation", "test"),

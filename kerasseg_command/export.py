@@ -10,14 +10,17 @@ example:
 writes runs/a/best.tflite.
 """
 
+from kerasseg_command.arguments import path
+
 FORMATS = ("litert", "onnx", "savedmodel")
 
 
 def add_arguments(parser):
-    parser.add_argument("model", help="a .keras file")
+    parser.add_argument("model", type=path, help="a .keras file")
     parser.add_argument("--format", required=True, choices=FORMATS, help=", ".join(FORMATS))
     parser.add_argument(
         "--output",
+        type=path,
         metavar="PATH",
         help="where to write it (default: beside the model, named after the format)",
     )

@@ -10,8 +10,9 @@ example:
   kerasseg predict runs/a/best.keras aerial.tif --output maps --image-size native --tile 512
 """
 
-from kerasseg_command.arguments import number_reader, positive_integer
+from kerasseg_command.arguments import number_reader, path, positive_integer
 
+threshold = number_reader(float, lambda x: 0 < x < 1, "a number between 0 and 1")
 overlap = number_reader(float, lambda x: 0 <= x <= 0.9, "a number from 0 to 0.9")
 
 
@@ -20,9 +21,15 @@ def size_or_native(text):
 
 
 def add_arguments(parser):
-    parser.add_argument("model", help="a .keras file")
-    parser.add_argument("images", nargs="+", help="images, and folders of images")
-    parser.add_argument("--output", required=True, metavar="DIR", help="folder for the label maps")
+    parser.add_argument("model", type=path, help="a .keras file")
+    parser.add_argument("images", nargs="+", type=path, help="images, and folders of images")
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=path,
+        metavar="DIR",
+        help="folder for the label maps; not inside a folder of images",
+    )
     parser.add_argument(
         "--image-size",
         nargs="+",
@@ -34,10 +41,17 @@ def add_arguments(parser):
         "--tile",
         type=positive_integer,
         metavar="N",
-        help="predict in overlapping tiles of N pixels, for large images",
+        help="predict in overlapping tiles of N pixels; default: 512 above 4 million pixels",
     )
     parser.add_argument(
         "--overlap", type=overlap, default=0.25, metavar="X", help="share of a tile, default: 0.25"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=threshold,
+        metavar="X",
+        help="probability above which a pixel is foreground, of a binary model or of one with "
+        "labels; default: 0.5",
     )
     parser.add_argument("--flip", action="store_true", help="average with the mirrored image")
     parser.add_argument(

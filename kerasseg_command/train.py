@@ -34,7 +34,7 @@ exit code:
   130  interrupted
 """
 
-from kerasseg_command.arguments import positive_integer, positive_number, seed, share
+from kerasseg_command.arguments import path, positive_integer, positive_number, seed, share
 
 MODELS = (
     "unet",
@@ -58,8 +58,10 @@ LOSSES = ("crossentropy", "dice", "both")
 
 
 def add_arguments(parser):
-    parser.add_argument("folder", help="images/ and masks/, or as `kerasseg check` says")
-    parser.add_argument("--output", required=True, help="folder of the run, made if need be")
+    parser.add_argument("folder", type=path, help="images/ and masks/, or as `kerasseg check` says")
+    parser.add_argument(
+        "--output", required=True, type=path, help="folder of the run, made if need be"
+    )
     parser.add_argument(
         "--skip-damaged", action="store_true", help="leave out pairs that cannot be used"
     )

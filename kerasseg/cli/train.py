@@ -38,7 +38,7 @@ def run(options):
         epochs=options.epochs,
         patience=options.patience,
         settings={**settings_of(options), "chosen_on": selection.chosen_on},
-        defaults={**settings_of(parse(["train", "", "--output", ""])), "chosen_on": "validation"},
+        defaults={**settings_of(parse(["train", "-", "--output", "-"])), "chosen_on": "validation"},
         fingerprint=partial(training.fingerprint, options.folder),
         force=options.force,
         writes=devices.process == 0,

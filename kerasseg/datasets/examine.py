@@ -3,6 +3,8 @@
 `load`, `check_dataset` and the class weights of a training all use `examine`.
 """
 
+import functools
+import operator
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -13,7 +15,14 @@ import numpy as np
 from kerasseg.datasets import faults, files
 from kerasseg.datasets.faults import Unusable
 from kerasseg.datasets.masks import check_palettes, near_binary, recognise
-from kerasseg.datasets.measures import ImageMeasures, LabelMeasures, measure_image, measure_labels
+from kerasseg.datasets.measures import (
+    ImageMeasurer,
+    ImageMeasures,
+    LabelMeasurer,
+    LabelMeasures,
+    measure_image,
+    measure_labels,
+)
 from kerasseg.datasets.pairs import paths_of
 from kerasseg.datasets.values import spoken
 
@@ -72,27 +81,20 @@ def examine(pair, colours=None, keep=None):
     result = Examined(image_path, masks)
     plain, turned, decoded = [], {}, []  # decoded: the masks, if `keep` asks for them
     try:
-        picture = files.decode(image_path)
-        turned[image_path] = picture.info["orientation"]
-        plain.append(picture.info["plain"])
-        image = files.pixels_of(picture, image_path)
-        result.image = measure_image(image)
-        result.findings += findings_of_image_file(picture, image_path, result.image)
+        info, result.image, hidden, image = examine_image(image_path, keep is not None)
+        turned[image_path] = info["orientation"]
+        plain.append(info["plain"])
+        result.findings += findings_of_image_file(info, image_path, result.image, hidden)
     except Unusable as error:
         result.findings.append(error.finding)
     for path in masks:
         labels, palette = None, {}
         try:
-            picture = files.decode(path)
-            turned[path] = picture.info["orientation"]
-            picture = files.by_colours(picture, colours)
-            plain.append(picture.mode == "L" and picture.info.get("plain", False))
-            palette = files.palette_of(picture)
-            values = np.asarray(picture) if picture.mode == "F" else files.values_of(picture, path)
-            labels = measure_labels(values)
-            if keep is not None:
-                decoded.append(values)
-            if picture.info.get("lossy"):
+            info, labels, palette, values = examine_mask(path, colours, keep is not None)
+            turned[path] = info["orientation"]
+            plain.append(info["plain"])
+            decoded.append(values)
+            if info["lossy"]:
                 result.findings += findings_of_lossy_file(path, labels)
         except Unusable as error:
             result.findings.append(error.finding)
@@ -105,6 +107,49 @@ def examine(pair, colours=None, keep=None):
     if keep is not None and not result.errors:
         result.kept = keep(image, *decoded)
     return result
+
+
+def examine_image(path, keep=False):
+    """`(info, ImageMeasures, pixels that are not opaque, the image)` of a file.
+
+    The image is `None` unless it is to be kept. A large one is looked at in bands of rows, which
+    takes little memory.
+    """
+    measurer, hidden, kept = ImageMeasurer(), 0, []
+    for part in files.parts(path):
+        pixels = files.pixels_of(part, path)
+        measurer.add(pixels)
+        hidden += files.hidden_pixels(part)
+        kept += [pixels] if keep else []
+    measures = measurer.result(part.info.get("sideways", False))
+    return part.info, measures, hidden, joined(kept)
+
+
+def examine_mask(path, colours=None, keep=False):
+    """`(info, LabelMeasures, palette, the values)` of a file.
+
+    The values are `None` unless they are to be kept. Of a large mask, which is looked at in bands
+    of rows, a first pass finds the `Traits`, without which no band can be read.
+    """
+    traits = None
+    if files.is_large(path):
+        traits = functools.reduce(operator.or_, map(files.traits_of, files.parts(path)))
+    measurer, kept = LabelMeasurer(), []
+    for part in files.parts(path):
+        traits = traits or files.traits_of(part)
+        picture = files.by_colours(part, colours, traits)
+        palette = files.palette_of(picture, traits)
+        in_floats = picture.mode == "F"
+        values = np.asarray(picture) if in_floats else files.values_of(picture, path, traits)
+        measurer.add(values)
+        kept += [values] if keep else []
+    info = {**part.info, "plain": part.info["plain"] and picture.mode == "L"}
+    return info, measurer.result(part.info.get("sideways", False)), palette, joined(kept)
+
+
+def joined(bands):
+    """Bands of rows as one array; `None` of none."""
+    return np.concatenate(bands) if len(bands) > 1 else bands[0] if bands else None
 
 
 def examine_arrays(image, labels, path, label_path=None):
@@ -154,14 +199,21 @@ def masks_of(folder, examined):
     return masks
 
 
-def findings_of_image_file(picture, path, image):
-    """What an image file says besides its colours."""
+def findings_of_image_file(info, path, image, hidden):
+    """What an image file says besides its colours.
+
+    Args:
+        info: That of the decoded image.
+        path: The file.
+        image: Its `ImageMeasures`.
+        hidden: How many of its pixels are not opaque.
+    """
     findings = []
-    if picture.info["sixteen_bits"] and image.high.max() < DARK:
+    if info["sixteen_bits"] and image.high.max() < DARK:
         words = f"its 16 bits hold no value above {image.high.max():.1%} of white"
         findings.append(faults.DARK.found(path, words))
-    share = files.transparent_share(picture)
-    if share:
+    if hidden:
+        share = hidden / (image.size[0] * image.size[1])
         words = f"has an alpha channel in which {share:.1%} of the pixels are not opaque"
         findings.append(faults.ALPHA.found(path, words))
     return findings

@@ -1,8 +1,11 @@
 """Image files: list them, decode them once, and say what is in them."""
 
+import contextlib
 import os
+import threading
 import unicodedata
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -13,6 +16,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from kerasseg.datasets.faults import NO_IDS, UNREADABLE, Unusable
+from kerasseg.datasets.memory import check_memory
+from kerasseg.datasets.streams import streamed
 from kerasseg.datasets.values import count_values
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
@@ -52,6 +57,10 @@ OTHERS = {  # what else may have such a name; (place, bytes): what it is
 }
 ONE_IMAGE = "Save what is wanted as an image of its own."
 EIGHT_BITS = "Save it as grey or RGB of 8 or 16 bits."
+WITH_ALPHA = ("LA", "PA", "RGBA", "RGBX")
+LARGE = 2**25  # pixels above which a file is decoded in bands
+BAND = 2**20  # pixels of a band
+ONE_AT_A_TIME = threading.Lock()  # of the images that fill much of the memory
 
 
 def by_stem(folder, other_files):
@@ -130,10 +139,6 @@ def read_mask(path, colours=None):
 def decode(path):
     """The decoded Pillow image. Decoding whole, not only the header, is what finds damage.
 
-    `Image.open` warns of large images and refuses the largest, by a limit that is one for the whole
-    process (`Image.MAX_IMAGE_PIXELS`). The readers behind it, called here, leave out that check,
-    except for TIFF and WebP, where the reader itself has it.
-
     Returns:
         The image, turned by its EXIF tag. Its `info` says more: "plain", whether TensorFlow
         decodes the file to the same array; "orientation", the EXIF tag; "sixteen_bits"; "lossy".
@@ -141,18 +146,93 @@ def decode(path):
     Raises:
         Unusable: a file that cannot be read, with the reason.
     """
+    with opened(path) as picture:
+        return decoded(picture)
+
+
+def parts(path):
+    """Yields the decoded image in bands of rows, from the top down; a small one in one piece.
+
+    The bands of a large file are decoded one after another where its format allows it, and are not
+    turned: their `info["sideways"]` says whether the image would lie on its side.
+
+    Raises:
+        Unusable: a file that cannot be read, or one that must be decoded whole and does not fit
+            into the memory, with the reason.
+    """
+    if not is_large(path):
+        yield decode(path)
+        return
+    with opened(path) as picture:
+        rows = max(1, BAND // picture.size[0])
+        bands = streamed(picture, picture.fp, rows)
+        if bands is None:
+            yield from bands_of_whole(picture, path, rows)
+            return
+        for band in bands:
+            band.info.update(facts(band))
+            band.load()
+            band.info["sideways"] = band.info["orientation"] >= 5
+            yield band
+
+
+def bands_of_whole(picture, path, rows):
+    """The bands of an image that is decoded whole, one such image at a time."""
+    width, height = picture.size
+    with ONE_AT_A_TIME:
+        what = f"an image of {width}x{height} pixels in one piece"
+        remedy = "Save it as PNG, not interlaced, which is read row by row, or cut it."
+        try:
+            check_memory(4 * width * height, what, "")
+        except ValueError as error:
+            raise unreadable(path, error, remedy) from error
+        whole = decoded(picture)
+        width, height = whole.size
+        for top in range(0, height, rows):
+            yield whole.crop((0, top, width, min(top + rows, height)))
+
+
+def decoded(picture):
+    """A picture of which the header was read, decoded and turned."""
+    picture.info.update(facts(picture))
+    picture.load()
+    ImageOps.exif_transpose(picture, in_place=True)
+    return picture
+
+
+def image_size(path):
+    """`(width, height)` of an image file, from its header."""
+    with opened(path) as picture:
+        return picture.size
+
+
+def is_large(path):
+    """Whether an image is looked at in bands of rows."""
+    width, height = image_size(path)
+    return width * height > LARGE
+
+
+@contextlib.contextmanager
+def opened(path):
+    """The Pillow image of a file of which only the header is read.
+
+    `Image.open` warns of large images and refuses the largest, by a limit that is one for the whole
+    process (`Image.MAX_IMAGE_PIXELS`). The readers behind it, called here, leave out that check,
+    except for TIFF and WebP, where the reader itself has it.
+
+    Raises:
+        Unusable: a file that cannot be read, with the reason; also where the block fails to.
+    """
     try:
         if not os.path.isfile(path):  # a link to nothing; or a pipe, which would wait for ever
-            raise OSError("there is no such file")
+            there = os.path.exists(path)
+            raise OSError("it is no regular file" if there else "there is no such file")
         with open(path, "rb") as file:
             picture = reader_of(file, path)(file, path)
             frames = getattr(picture, "n_frames", 1)
             if frames > 1:
                 raise unreadable(path, f"it holds {frames} images, expected one", ONE_IMAGE)
-            picture.info.update(facts(picture))
-            picture.load()
-        ImageOps.exif_transpose(picture, in_place=True)
-        return picture
+            yield picture
     except Unusable:
         raise
     except SyntaxError as error:
@@ -234,7 +314,7 @@ def pixels_of(picture, path):
     """The image, uint8 (height, width, 3), as a viewer shows it: turned by its EXIF tag.
 
     16 bits a channel become 8, grey becomes RGB, and an alpha channel is dropped, which leaves
-    the colours that are stored under it: `transparent_share` says how much it hides.
+    the colours that are stored under it: `hidden_pixels` says how many it hides.
     """
     if picture.mode.startswith("I;16"):  # `convert` would clip 16 bits to white
         grey = (np.asarray(picture) // 257).astype("uint8")
@@ -247,20 +327,65 @@ def pixels_of(picture, path):
     return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
-def transparent_share(picture):
-    """The share of pixels that are not opaque."""
+def hidden_pixels(picture):
+    """How many pixels are not opaque."""
     if not picture.has_transparency_data:
-        return 0.0
-    histogram = picture.convert("RGBA").getchannel("A").histogram()
-    return 1 - histogram[255] / sum(histogram)
+        return 0
+    return sum(picture.convert("RGBA").getchannel("A").histogram()[:255])
 
 
-def by_colours(picture, colours=None):
+class Traits(NamedTuple):
+    """What only a whole mask tells: how the values of its bands are to be read.
+
+    Attributes:
+        extrema: [(lowest, highest)] of each channel, of an image with an alpha channel.
+        grey: Whether all colours are grey.
+        white: Whether the values of 16 bits are 0 and 65535 alone.
+        indices: Those that occur, of an image with a palette.
+    """
+
+    extrema: tuple = ()
+    grey: bool = True
+    white: bool = True
+    indices: frozenset = frozenset()
+
+    def __or__(self, other):
+        """Those of two bands together."""
+        extrema = tuple(
+            (min(low, lower), max(high, higher))
+            for (low, high), (lower, higher) in zip(self.extrema, other.extrema)
+        )
+        return Traits(
+            extrema or self.extrema or other.extrema,
+            self.grey and other.grey,
+            self.white and other.white,
+            self.indices | other.indices,
+        )
+
+
+def traits_of(picture):
+    """The `Traits` of a decoded Pillow image."""
+    traits = Traits()
+    if picture.mode in WITH_ALPHA:
+        extrema = tuple(band.getextrema() for band in picture.split())
+        traits = traits._replace(extrema=extrema)
+    if picture.mode in ("RGB", "RGBA", "RGBX"):
+        values = np.asarray(picture)[..., :3]
+        return traits._replace(grey=bool((values == values[..., :1]).all()))
+    if picture.mode == "P":
+        return traits._replace(indices=frozenset(count_values(np.asarray(picture))))
+    values = np.asarray(picture)
+    if values.ndim == 2 and values.dtype not in ("uint8", "bool"):
+        return traits._replace(white=set(np.unique(values)) <= {0, 65535})
+    return traits
+
+
+def by_colours(picture, colours=None, traits=None):
     """A palette image whose values become its colours' places in a table, if it has all of them.
 
     Index 255 may be void, which needs no colour. Any other image is returned as it is.
     """
-    palette = palette_of(picture)
+    palette = palette_of(picture, traits)
     table = {colour: i for i, colour in enumerate(colours or ())}
     places = {i: table[colour] for i, colour in palette.items() if colour in table}
     if not places or not palette.keys() - {255} <= places.keys():
@@ -270,35 +395,42 @@ def by_colours(picture, colours=None):
     return Image.fromarray(ids[np.asarray(picture)])
 
 
-def palette_of(picture):
+def palette_of(picture, traits=None):
     """{index: (red, green, blue)} of the indices that occur; empty without a palette."""
     if picture.mode != "P":
         return {}
     colours = picture.getpalette("RGB")
-    return {i: tuple(colours[3 * i : 3 * i + 3]) for i in count_values(np.asarray(picture))}
+    indices = sorted((traits or traits_of(picture)).indices)
+    return {i: tuple(colours[3 * i : 3 * i + 3]) for i in indices}
 
 
-def values_of(picture, path):
+def values_of(picture, path, traits=None):
     """The values of a mask, uint8 (height, width), or its colours, uint8 (height, width, 3).
 
     A palette image gives its indices. Colours that are all grey give one channel; an alpha channel
     is dropped unless it alone holds the labels, which is an error. White in a mask of 1 bit or of
     0 and 65535 is 255.
+
+    Args:
+        picture: The decoded Pillow image, or a band of it.
+        path: Its file.
+        traits: The `Traits` of the whole image; those of `picture` by default.
     """
+    traits = traits or traits_of(picture)
     if picture.info.get("sixteen_bits") and not picture.mode.startswith("I"):
         raise unreadable(path, "it has colours of 16 bits", "Save the mask with 8.")
-    if picture.mode in ("LA", "PA", "RGBA", "RGBX"):
-        picture = without_alpha(picture, path)
+    if picture.mode in WITH_ALPHA:
+        picture = without_alpha(picture, path, traits.extrema)
     elif picture.mode == "1":
         picture = picture.convert("L")
     values = np.asarray(picture)
     if picture.mode == "RGB":
-        return values[..., 0] if (values == values[..., :1]).all() else values
+        return values[..., 0] if traits.grey else values
     if values.ndim != 2:
         words = f"is no mask of ids, grey or palette, or of RGB colours: mode={picture.mode}"
         raise Unusable(NO_IDS.found(path, words))
     if values.dtype != "uint8":
-        if set(np.unique(values)) <= {0, 65535}:
+        if traits.white:
             values = values // 257
         wrong = values[~np.isin(values, np.arange(256))]
         if wrong.size:
@@ -307,9 +439,8 @@ def values_of(picture, path):
     return values.astype("uint8")
 
 
-def without_alpha(picture, path):
-    channels = [band.getextrema() for band in picture.split()]
-    if all(low == high for low, high in channels[:-1]) and channels[-1][0] != channels[-1][1]:
+def without_alpha(picture, path, extrema):
+    if all(low == high for low, high in extrema[:-1]) and extrema[-1][0] != extrema[-1][1]:
         words = "is of one colour, and its shapes are in the alpha channel alone"
         remedy = 'Save that channel as the mask: `Image.open(path).getchannel("A").save(path)`.'
         raise Unusable(NO_IDS.found(path, words, remedy))

@@ -39,18 +39,38 @@ class LabelMeasures(NamedTuple):
 
 def measure_image(image):
     """The `ImageMeasures` of an array (height, width, channels), uint8 or floats."""
-    parts = [measure_band(band.reshape(-1, image.shape[-1])) for band in bands(image)]
-    sums, squares, lows, highs = map(np.stack, zip(*parts))
-    digest = hashlib.sha256(repr(image.shape).encode())
-    digest.update(np.ascontiguousarray(image))
-    return ImageMeasures(
-        image.shape[:2],
-        sums.sum(0),
-        squares.sum(0),
-        lows.min(0),
-        highs.max(0),
-        digest.digest(),
-    )
+    measurer = ImageMeasurer()
+    measurer.add(image)
+    return measurer.result()
+
+
+class ImageMeasurer:
+    """Measures an image whose rows come in bands, from the top down."""
+
+    def __init__(self):
+        self.size = (0, 0)
+        self.parts = []
+        self.digest = hashlib.sha256()
+
+    def add(self, image):
+        """Adds rows, (rows, width, channels)."""
+        self.size = self.size[0] + image.shape[0], image.shape[1]
+        self.parts += [measure_band(band.reshape(-1, image.shape[-1])) for band in bands(image)]
+        self.digest.update(np.ascontiguousarray(image))
+
+    def result(self, sideways=False):
+        """The `ImageMeasures`; of an image on its side, with height and width exchanged."""
+        sums, squares, lows, highs = map(np.stack, zip(*self.parts))
+        digest = self.digest.copy()
+        digest.update(repr((self.size, sums.shape[1:], sideways)).encode())
+        return ImageMeasures(
+            self.size[::-1] if sideways else self.size,
+            sums.sum(0),
+            squares.sum(0),
+            lows.min(0),
+            highs.max(0),
+            digest.digest(),
+        )
 
 
 def measure_band(pixels):
@@ -67,17 +87,36 @@ def measure_band(pixels):
 
 def measure_labels(labels):
     """The `LabelMeasures` of ids, (height, width) or (), or colours, (height, width, 3)."""
-    grid = np.atleast_2d(labels)
-    values, soft, sharp = Counter(), 0, 0
-    for band in bands(grid):
-        values.update(count_values(band))
-        if len(values) > MOST_VALUES:
-            values = Counter(dict(values.most_common(MOST_VALUES)))
-        for channel in np.moveaxis(np.atleast_3d(band), -1, 0):
-            steps = count_steps(channel)
-            soft, sharp = soft + steps[0], sharp + steps[1]
-    soft_edges = soft > max(sharp, FEWEST_SOFT_STEPS)
-    return LabelMeasures(np.shape(labels)[:2], values, soft_edges, grid.dtype.kind == "f")
+    measurer = LabelMeasurer()
+    measurer.add(np.atleast_2d(labels))
+    return measurer.result()._replace(size=np.shape(labels)[:2])
+
+
+class LabelMeasurer:
+    """Measures a mask whose rows come in bands, from the top down."""
+
+    def __init__(self):
+        self.size = (0, 0)
+        self.values, self.soft, self.sharp = Counter(), 0, 0
+        self.in_floats = False
+
+    def add(self, labels):
+        """Adds rows of ids, (rows, width), or colours, (rows, width, 3)."""
+        self.size = self.size[0] + labels.shape[0], labels.shape[1]
+        self.in_floats = labels.dtype.kind == "f"
+        for band in bands(labels):
+            self.values.update(count_values(band))
+            if len(self.values) > MOST_VALUES:
+                self.values = Counter(dict(self.values.most_common(MOST_VALUES)))
+            for channel in np.moveaxis(np.atleast_3d(band), -1, 0):
+                soft, sharp = count_steps(channel)
+                self.soft, self.sharp = self.soft + soft, self.sharp + sharp
+
+    def result(self, sideways=False):
+        """The `LabelMeasures`; of a mask on its side, with height and width exchanged."""
+        soft_edges = self.soft > max(self.sharp, FEWEST_SOFT_STEPS)
+        size = self.size[::-1] if sideways else self.size
+        return LabelMeasures(size, self.values, soft_edges, self.in_floats)
 
 
 def count_steps(labels):

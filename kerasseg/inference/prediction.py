@@ -66,6 +66,32 @@ def predict_image(
     >>> bool(np.abs(predict_image(same, image, tile=32, output="raw") - image).max() < 1e-6)
     True
     """
+    result = None
+    bands = predicted_bands(
+        model,
+        image,
+        tile=tile,
+        overlap=overlap,
+        flip=flip,
+        output=output,
+        batch_size=batch_size,
+    )
+    for top, bottom, band in bands:
+        if result is None:
+            result = np.empty((*np.shape(image)[:2], *band.shape[2:]), band.dtype)
+        result[top:bottom] = band
+    return result
+
+
+def predicted_bands(
+    model, image, *, tile=None, overlap=0.25, flip=False, output="classes", batch_size=1
+):
+    """What `predict_image` returns, a band of rows at a time, from the top of the image down.
+
+    Yields:
+        `(top, bottom, rows)`: `rows` are those from `top` up to, not including, `bottom`. An error
+        is raised before the first.
+    """
     if not isinstance(model, keras.Model):
         raise TypeError(
             f"`model` must be a keras.Model. Received: model={model!r}. Load a saved one with "
@@ -88,15 +114,11 @@ def predict_image(
         predicted = predict(tiles)
         return predicted if output == "raw" else to_probabilities(predicted, meaning)
 
-    result = None
     for top, bottom, band in blended_bands(image, rows, columns, answer, flip, batch_size):
         if output == "classes":
             band = to_classes(band, meaning)
             band = band.astype("uint8" if meaning.num_classes <= 256 else "int32")
-        if result is None:
-            result = np.empty((*image.shape[:2], *band.shape[2:]), band.dtype)
-        result[top:bottom] = band
-    return result
+        yield top, bottom, band
 
 
 def predictor(model, multi_label=None, activation="auto"):

@@ -1,13 +1,19 @@
 """Files that are written completely or not at all, and what goes into them."""
 
+import contextlib
+import errno
 import json
 import math
 import os
+import secrets
 from pathlib import Path
 
 from kerasseg.datasets.faults import Unusable
 
-__all__ = ["as_json", "one_line", "write_json_whole", "write_text_whole", "write_whole"]
+__all__ = ["as_json", "one_line", "whole", "write_json_whole", "write_text_whole", "write_whole"]
+
+TEMPORARY = ".kerasseg-"  # how the names of files begin that are not yet whole
+WRITTEN = set()  # the paths of all files that this process has written whole
 
 
 def write_whole(path, write):
@@ -15,15 +21,47 @@ def write_whole(path, write):
 
     A reader finds the old file or the new one, whatever happens to this process.
     """
-    temporary = path.with_name(f".{path.name}")
-    try:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as temporary:
         write(temporary)
+
+
+@contextlib.contextmanager
+def whole(path, new=False):
+    """The path of a file beside `path`, of a name that no other has, which takes its place at last.
+
+    If the block raises, nothing is left of it.
+
+    Args:
+        path: A `pathlib.Path`.
+        new: Whether nothing may lie at `path`, also nothing that comes there meanwhile.
+
+    Raises:
+        FileExistsError: `new`, and there is something at `path`.
+    """
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}{path.suffix}")
+    try:
+        yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if new:
+            place_new(temporary, path)
+        else:
+            os.replace(temporary, path)
+        WRITTEN.add(path.absolute())
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def place_new(temporary, path):
+    """Gives a file another name, if nothing has that name."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):  # a file system without hard links
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        os.replace(temporary, path)
 
 
 def write_text_whole(path, text):

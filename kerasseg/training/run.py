@@ -11,15 +11,26 @@ import csv
 import functools
 import itertools
 import math
+import os
 import time
 from pathlib import Path
 
 import keras
 
-from kerasseg.training.files import as_json, one_line, write_json_whole, write_whole
+from kerasseg.training.files import (
+    TEMPORARY,
+    WRITTEN,
+    as_json,
+    one_line,
+    write_json_whole,
+    write_whole,
+)
 from kerasseg.training.run_folder import (
-    CHECKPOINTS,
+    CHECKPOINT,
+    FILES,
+    check_own_model,
     checksum,
+    files_of,
     link_or_copy,
     lock_folder,
     read_run,
@@ -33,6 +44,7 @@ __all__ = ["Run"]
 
 MEAN_IOU = "val_mean_iou"
 LATER_OPTIONS = {"monitor": MEAN_IOU, "mode": "auto"}  # older runs do not name them
+EVENTS = "tensorboard/*/events.out.*"  # which TensorBoard's callback names
 
 
 class Run(keras.callbacks.Callback):
@@ -63,13 +75,15 @@ class Run(keras.callbacks.Callback):
             option, was trained with the default, and goes on if that is still the setting.
         fingerprint: A function without arguments that returns something else when the data set has
             changed, such as `functools.partial(fingerprint, data_dir)`; `None` for none.
-        force: Whether what another run left in `folder` is removed, when `fit` begins.
+        force: Whether another run in `folder` is removed, when `fit` begins: the files that its
+            `run.json` lists, and nothing else.
         writes: Whether this process writes: `False` for all but one where several train together.
 
     Attributes:
         state: What `run.json` holds: "settings", "data" (the fingerprint), "versions", "epoch"
             (how many are finished), "best" ({"epoch", and the score under its name}, or `None`),
-            "history" (the rows of `log.csv`), "models" ({file: checksum}) and "finished".
+            "history" (the rows of `log.csv`), "models" ({file: checksum}), "earlier" (the checksums
+            of the epoch before), "files" (the names of all that the run writes) and "finished".
         epoch: How many epochs are finished: `initial_epoch` for `fit`.
         over: Whether there is nothing left to train: all epochs are done, or patience ran out.
         stopped_early: Whether patience ran out before all epochs were done.
@@ -81,10 +95,11 @@ class Run(keras.callbacks.Callback):
     whose model another program has changed does not go on. Copies of them are free to use.
 
     Raises:
-        ValueError: the folder holds another run, or other files, or another process trains there;
-            the data set is not the one that the run began with; a kept model that is damaged. In
-            `fit`: a loss that is NaN or infinite, a data set that changed, a `monitor` that `fit`
-            does not log or whose direction is unknown.
+        ValueError: the folder holds another run, or other files, also with `force`, or another
+            process trains there; a `run.json` that a hand has changed; a file that is not of this
+            run and has the name of one that is; the data set is not the one that the run began
+            with; a kept model that is damaged. In `fit`: a loss that is NaN or infinite, a data set
+            that changed, a `monitor` that `fit` does not log or whose direction is unknown.
         OSError: the folder cannot be written.
 
     Example:
@@ -139,6 +154,8 @@ class Run(keras.callbacks.Callback):
                 "best": None,
                 "history": [],
                 "models": {},
+                "earlier": [],
+                "files": [],
                 "finished": False,
             }
         )
@@ -148,10 +165,12 @@ class Run(keras.callbacks.Callback):
         self._epoch_context = contextlib.ExitStack()
         if writes and (self.folder / "run.json").is_file():
             lock_folder(self.folder.resolve())
-        kept = None if force else read_run(self.folder)
-        if kept:
-            self._check_same(kept)
-            self.state = {**self.state, **kept, "settings": self.state["settings"]}
+        self._found = read_run(self.folder)
+        if self._found and not force:
+            self._check_same(self._found)
+            files = files_of(self.folder, self._found)
+            settings = self.state["settings"]
+            self.state = {**self.state, **self._found, "files": files, "settings": settings}
             self.state["finished"] &= self.over  # not if there are more epochs to train now
 
     @property
@@ -202,16 +221,32 @@ class Run(keras.callbacks.Callback):
 
     def finish(self):
         """Notes that nothing is left to do, neither epochs nor what is made of them."""
-        with self._writing():
+        with self.writing():
+            self.check_alone()
             self._publish()
-            self._commit({"finished": True})
+            self._commit({"files": self._files(self.epoch), "finished": True})
+
+    def why_stopped(self):
+        """In a sentence, why no more epochs are trained than there are; empty if all are."""
+        if not self.stopped_early:
+            return ""
+        best, word = self.state["best"], self._spoken_monitor()
+        score = best[self.monitor]
+        than = "" if score is None else f" than {score:.4f}, that of epoch {best['epoch']}"
+        return (
+            f"Stopped early, after epoch {self.epoch} of {self.epochs}: in {self.patience} "
+            f"epoch{'s' * (self.patience > 1)} there was no better {word}{than}."
+        )
+
+    def _spoken_monitor(self):
+        return self.monitor.removeprefix("val_").replace("_", " ").replace(" iou", " IoU")
 
     def summary(self):
         """In a sentence or two, what is safe in the folder."""
         if not self.epoch:
             return "No epoch is finished yet."
         best = self.state["best"]
-        name = self.monitor.removeprefix("val_").replace("_", " ").replace(" iou", " IoU")
+        name = self._spoken_monitor()
         score = "no" if best[self.monitor] is None else f"{best[self.monitor]:.4f}"
         score = f"a {name} of {score}" if score != "no" else f"no {name}"
         return (
@@ -226,14 +261,17 @@ class Run(keras.callbacks.Callback):
                 pass
         if not self.writes:
             return
-        with self._writing():
+        with self.writing():
             self.folder.mkdir(parents=True, exist_ok=True)
             lock_folder(self.folder.resolve())
-            self._check_alone()
-            if self.force and not self.epoch:
-                remove_run(self.folder)
-            self._commit({})
+            self.check_alone()
+            if self.force and self._found and not self.epoch:
+                remove_run(self.folder, self._found)
+            self._check_free()
+            self._events_before = {self._name(path) for path in self.folder.glob(EVENTS)}
+            self._commit({"files": self._files(self.epoch)})
             (self.folder / "checkpoints").mkdir(exist_ok=True)
+            self._remove_halves()
             self._publish()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -275,13 +313,17 @@ class Run(keras.callbacks.Callback):
             best = {"epoch": epoch + 1, self.monitor: score}
         changes = {"epoch": epoch + 1, "best": best, "history": [*self.state["history"], row]}
         if self.writes:
-            with self._writing():
+            with self.writing():
+                self.check_alone()
+                self._check_free()
                 path = self._checkpoint(epoch + 1)
                 write_whole(path, self._save)
                 sums = {**self.state["models"], path.name: checksum(path)}
                 kept = {self._checkpoint(number).name for number in (epoch + 1, best["epoch"])}
                 models = {name: sums[name] for name in sums if name in kept}
-                self._commit({**changes, "models": models})
+                earlier = list(self.state["models"].values())
+                files = self._files(epoch + 1)
+                self._commit({**changes, "models": models, "earlier": earlier, "files": files})
                 self._publish()
         else:
             self.state = as_json({**self.state, **changes})
@@ -298,6 +340,28 @@ class Run(keras.callbacks.Callback):
     def _checkpoint(self, epoch):
         return self.folder / "checkpoints" / f"epoch_{epoch:04}.keras"
 
+    def _name(self, path):
+        return path.relative_to(self.folder).as_posix()
+
+    def _events(self):
+        """The names of the files that TensorBoard's callback has written since `fit` began."""
+        found = {self._name(path) for path in self.folder.glob(EVENTS)}
+        return found - getattr(self, "_events_before", found)
+
+    def _files(self, epoch):
+        """What belongs to the run once so many epochs are kept: also the next one's checkpoint."""
+        following = self._name(self._checkpoint(epoch + 1))
+        free = not os.path.lexists(self.folder / following)
+        place = self.folder.absolute()
+        mine = (path for path in WRITTEN if path.is_relative_to(place) and path.is_file())
+        others = sorted({path.relative_to(place).as_posix() for path in mine} | self._events())
+        names = [*self.state["files"], *FILES, *others, *[following] * free]
+        return [
+            name
+            for name in dict.fromkeys(names)
+            if name == following or not CHECKPOINT.fullmatch(name) or (self.folder / name).exists()
+        ]
+
     def _save(self, path):
         # Keras makes objects to compare with, in which all processes would have to take part.
         distribution = keras.distribution.distribution()
@@ -310,7 +374,7 @@ class Run(keras.callbacks.Callback):
     def _commit(self, changes):
         state = as_json({**self.state, **changes})
         write_json_whole(self.folder / "run.json", state)
-        self.state = state
+        self.state = self._found = state
 
     def _publish(self):
         """Brings all other files to what `run.json` says."""
@@ -319,12 +383,30 @@ class Run(keras.callbacks.Callback):
             named["last.keras"] = self._checkpoint(self.epoch)
             named["best.keras"] = self._checkpoint(self.state["best"]["epoch"])
         for name, checkpoint in named.items():
-            if not same_file(self.folder / name, checkpoint):
-                write_whole(self.folder / name, functools.partial(link_or_copy, checkpoint))
+            path = self.folder / name
+            if not same_file(path, checkpoint):
+                check_own_model(path, self.state)
+                write_whole(path, functools.partial(link_or_copy, checkpoint))
         write_whole(self.folder / "log.csv", self._write_log)
-        for path in itertools.chain(*map(self.folder.glob, CHECKPOINTS)):
-            if path not in named.values():
+        for path in (self.folder / name for name in self.state["files"]):
+            if CHECKPOINT.fullmatch(self._name(path)) and path not in named.values():
+                path.unlink(missing_ok=True)
+
+    def _remove_halves(self):
+        """Removes what a process has left that was killed while it wrote."""
+        for folder in (self.folder, self.folder / "checkpoints", self.folder / "pictures"):
+            for path in folder.glob(f"{TEMPORARY}*"):
                 path.unlink()
+
+    def _check_free(self):
+        """Raises `ValueError` if a name that the run needs belongs to another file."""
+        later = (self._checkpoint(epoch) for epoch in range(self.epoch + 1, self.epochs + 1))
+        for name in (*FILES, *map(self._name, later)):
+            if name not in self.state["files"] and os.path.lexists(self.folder / name):
+                raise ValueError(
+                    f"{self.folder / name} is not of this run, which would write over it. Move it "
+                    "away, or choose another folder."
+                )
 
     def _write_log(self, path):
         rows = self.state["history"]
@@ -334,7 +416,8 @@ class Run(keras.callbacks.Callback):
             writer.writerows(rows)
 
     @contextlib.contextmanager
-    def _writing(self):
+    def writing(self):
+        """Turns an error of the file system into one that says what is safe, and the remedy."""
         try:
             yield
         except OSError as error:
@@ -362,10 +445,15 @@ class Run(keras.callbacks.Callback):
                 "another folder, or start again with --force."
             )
 
-    def _check_alone(self):
+    def check_alone(self):
         """Raises `ValueError` if another process has trained here since this one looked."""
-        kept = None if self.force else read_run(self.folder)
-        if kept and kept["history"] != self.state["history"]:
+        found = read_run(self.folder)
+        if found is None and self._found is not None:
+            raise ValueError(
+                f"{self.folder} has lost the files of this run meanwhile. Put them back to go on, "
+                "or start again."
+            )
+        if found != self._found:
             raise ValueError(
                 f"Another process has trained in {self.folder} meanwhile. Start again to go on "
                 "with its run, or choose another folder."

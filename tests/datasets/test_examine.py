@@ -41,9 +41,9 @@ def test_decoded_masks_leave_memory_one_by_one_unless_they_are_kept(tmp_path, mo
     image, mask = pair(tmp_path)
     alive, decode = [], files.values_of
 
-    def counting(opened, path):
+    def counting(opened, path, *traits):
         alive.append(sum(each() is not None for each in arrays))
-        values = decode(opened, path).copy()
+        values = decode(opened, path, *traits).copy()
         arrays.append(weakref.ref(values))
         return values
 

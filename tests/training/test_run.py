@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 
 from kerasseg import datasets, losses, metrics, training
+from kerasseg.training.files import TEMPORARY
+from kerasseg.training.run_folder import read_run, remove_run
 from tests.conftest import environment
 from tests.datasets.folders import ids, make_folder, picture, save
 from tests.training.test_run_folder import held
@@ -229,7 +231,7 @@ def test_files_that_no_epoch_names_are_never_read_and_vanish(tmp_path, pictures)
     started(tmp_path, pictures, [0.5])
     checkpoints = tmp_path / "checkpoints"
     (checkpoints / "epoch_0002.keras").write_bytes(b"PK half a file")
-    (checkpoints / ".epoch_0002.keras").write_bytes(b"PK")
+    (checkpoints / f"{TEMPORARY}0123456789abcdef.keras").write_bytes(b"PK")
     (tmp_path / "best.keras").unlink()
     (tmp_path / "best.keras").write_bytes(b"PK")
     assert started(tmp_path, pictures).epoch == 1
@@ -306,16 +308,61 @@ def test_another_run_is_refused_with_what_differs_and_removed_by_force(tmp_path,
     assert not (tmp_path / "best.keras").exists()
 
 
-def test_a_folder_with_other_files_is_refused_and_force_leaves_them(tmp_path, pictures):
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_with_other_files_is_refused_also_with_force(force, tmp_path, pictures):
     (tmp_path / "thesis.tex").write_text("years of work")
-    (tmp_path / "pictures").mkdir()
-    save(picture(0), tmp_path / "pictures" / "best.png")
-    with pytest.raises(ValueError, match="holds other files.*Received: pictures, thesis.tex"):
+    (tmp_path / "best.keras").write_text("another model")
+    with pytest.raises(ValueError, match=r"holds other files.*Received: best.keras, thesis.tex\."):
+        started(tmp_path, pictures, force=force)
+    assert {path.name for path in tmp_path.iterdir()} == {"thesis.tex", "best.keras"}
+    assert (tmp_path / "best.keras").read_text() == "another model"
+
+
+def test_force_removes_a_run_and_leaves_what_lies_beside_it(tmp_path, pictures):
+    started(tmp_path, pictures, [0.5])
+    mine = ["thesis.tex", "pictures/holiday.png", "checkpoints/epoch_0077.keras"]
+    for name in mine:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    assert started(tmp_path, pictures, [0.4], force=True).epoch == 1
+    assert [(tmp_path / name).read_text() for name in mine] == mine
+
+
+def test_force_removes_nothing_where_another_model_lies_among_those_of_the_run(tmp_path, pictures):
+    run = started(tmp_path, pictures, [0.5])
+    (tmp_path / "best.keras").unlink()
+    net(run.data).save(tmp_path / "best.keras")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    with pytest.raises(ValueError, match="best.keras is not the model that the run wrote. Move it"):
+        started(tmp_path, pictures, force=True)
+    with pytest.raises(ValueError, match="best.keras is not the model that the run wrote. Move it"):
         started(tmp_path, pictures)
-    assert {path.name for path in tmp_path.iterdir()} == {"thesis.tex", "pictures"}
-    started(tmp_path, pictures, force=True)
-    assert (tmp_path / "thesis.tex").read_text() == "years of work"
-    assert (tmp_path / "pictures" / "best.png").is_file()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
+def test_a_file_that_has_the_name_of_a_later_one_of_the_run_is_left_alone(tmp_path, pictures):
+    started(tmp_path, pictures, [0.5])
+    path = tmp_path / "checkpoints" / "epoch_0003.keras"
+    path.write_text("mine")
+    with pytest.raises(ValueError, match="epoch_0003.keras is not of this run, which would write"):
+        started(tmp_path, pictures)
+    assert path.read_text() == "mine"
+
+
+def test_a_run_whose_folder_another_has_emptied_meanwhile_says_so(tmp_path, pictures):
+    run = started(tmp_path, pictures, [0.5])
+    (tmp_path / "run.json").unlink()
+    with pytest.raises(ValueError, match="holds other files|has lost the files of this run"):
+        run.on_epoch_end(1, {"loss": 1.0, "val_mean_iou": 0.6})
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_all_that_a_run_writes_is_listed_and_removed_by_force(tmp_path, pictures):
+    run = train(tmp_path, pictures)
+    files = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert files - {".lock"} <= {*run.state["files"]}
+    remove_run(tmp_path, read_run(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 @pytest.fixture
@@ -564,14 +611,19 @@ def test_a_run_that_lost_its_patience_goes_on_with_more(tmp_path, pictures):
     run = started(tmp_path, pictures, [0.5, 0.4], patience=1)
     run.finish()
     assert run.stopped_early
+    assert run.why_stopped() == (
+        "Stopped early, after epoch 2 of 9: in 1 epoch there was no better mean IoU than 0.5000, "
+        "that of epoch 1."
+    )
     assert started(tmp_path, pictures, patience=1).state["finished"]
     run = started(tmp_path, pictures, patience=5)
     assert (run.over, run.state["finished"]) == (False, False)
 
 
-def test_a_run_that_another_process_finished_meanwhile_is_left_alone(tmp_path, pictures):
+@pytest.mark.parametrize("force", [False, True])
+def test_a_run_that_another_process_finished_meanwhile_is_left_alone(force, tmp_path, pictures):
     """Two start on one new folder; the second looked before the first had written anything."""
-    second = training.Run(tmp_path, load(pictures), epochs=9)
+    second = training.Run(tmp_path, load(pictures), epochs=9, force=force)
     started(tmp_path, pictures, [0.5])
     content = (tmp_path / "best.keras").read_bytes()
     second.set_model(net(second.data))
