@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-BACKENDS = ("tensorflow", "jax", "torch")
+BACKENDS = ("tensorflow", "jax", "torch", "openvino")
 NAMES = {
     "PIL": "Pillow",
     "matplotlib": "Matplotlib",
@@ -77,18 +77,27 @@ def require_backend():
     """Imports Keras, and says what to do where the backend that it is set to is not installed.
 
     Raises:
-        ModuleNotFoundError: If Keras or its backend is not installed.
+        ModuleNotFoundError: If Keras or its backend is not installed, or if there is no such one.
     """
+    remedy = (
+        "Install a backend, such as pip install jax, and set the environment variable "
+        "KERAS_BACKEND=jax; or torch, or tensorflow"
+    )
     try:
         importlib.import_module("keras")
     except ModuleNotFoundError as error:
         if error.name not in BACKENDS:
             raise
         raise ModuleNotFoundError(
-            f"Keras is set to run on {error.name}, which is not installed. Install a backend, such "
-            "as pip install jax, and set the environment variable KERAS_BACKEND=jax; or torch, or "
-            "tensorflow",
+            f"Keras is set to run on {error.name}, which is not installed. {remedy}",
             name=error.name,
+        ) from None
+    except ValueError as error:
+        _, found, name = str(error).partition("Unable to import backend : ")
+        if not found:
+            raise
+        raise ModuleNotFoundError(
+            f"Keras is set to run on {name}, which is none of its backends. {remedy}", name=name
         ) from None
 
 

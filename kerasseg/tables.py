@@ -6,6 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kerasseg_command.terminal import escaped
+
 
 def table(rows, right=()):
     """Rows of cells as aligned text, with two spaces between columns.
@@ -15,7 +17,7 @@ def table(rows, right=()):
 
     Args:
         rows: The header, then the other rows; any number of equally long sequences. A cell may be
-            any object; `str` turns it into text.
+            any object; `str` turns it into text, and control characters are spelled out.
         right: The indices of the columns that are aligned to the right, such as numbers.
 
     Returns:
@@ -31,7 +33,7 @@ def table(rows, right=()):
     road   0.91
     sky    10.4
     """
-    rows = [[Text(str(cell)) for cell in row] for row in rows]
+    rows = [[Text(escaped(cell)) for cell in row] for row in rows]
     lengths = sorted({len(row) for row in rows})
     if len(lengths) > 1:
         raise ValueError(f"All rows need the same number of cells. Received: numbers={lengths}")

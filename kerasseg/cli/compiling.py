@@ -9,6 +9,7 @@ from kerasseg import losses, metrics, models
 from kerasseg.losses.pixel_weights import median_frequency_weights, weights_of_counts
 from kerasseg.training import cosine_with_warmup
 from kerasseg.training.selection import with_source
+from kerasseg_command.terminal import show
 from kerasseg_command.train import MODELS
 
 LOSSES = {"crossentropy": "CrossEntropy", "dice": "Dice", "both": "CrossEntropyDice"}
@@ -53,7 +54,7 @@ def compiled(data, settings, steps):
             loss=loss(data.ignore_class, weights, **multi_label),
             metrics=[metrics.MeanIoU(data.num_classes, data.ignore_class, **multi_label)],
         )
-    print(f"{model.name}: {model.count_params():,} weights")
+    show(f"{model.name}: {model.count_params():,} weights")
     return model
 
 
@@ -77,7 +78,7 @@ def class_weights(data, power):
     else:
         weights = weights_of_counts(data.class_pixels)
     weights **= power
-    print("class weights:", dict(zip(data.class_names, weights.round(2).tolist())))
+    show(f"class weights: {dict(zip(data.class_names, weights.round(2).tolist()))}")
     return weights
 
 

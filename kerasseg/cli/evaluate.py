@@ -10,6 +10,7 @@ from kerasseg import datasets
 from kerasseg.cli import model_files
 from kerasseg.training import evaluation
 from kerasseg.training.files import one_line
+from kerasseg_command.terminal import escaped
 
 
 def run(options):
@@ -65,7 +66,9 @@ def check_fit(options, channels, known, data):
         )
     if tuple(known.class_names) != tuple(data.class_names):
         print(
-            f"warning: the model's classes are {', '.join(known.class_names)}; the folder's are "
-            f"{', '.join(data.class_names)}. They are compared in this order.",
+            escaped(
+                f"warning: the model's classes are {', '.join(known.class_names)}; the folder's "
+                f"are {', '.join(data.class_names)}. They are compared in this order."
+            ),
             file=sys.stderr,
         )

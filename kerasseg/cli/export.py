@@ -4,6 +4,7 @@ from pathlib import Path
 
 from kerasseg.cli import model_files
 from kerasseg.inference.export import FORMATS, check_format, check_target, export_model
+from kerasseg_command.terminal import show
 
 
 def run(options):
@@ -15,7 +16,7 @@ def run(options):
     model_files.channels_of(model, options.model)
     done = export_model(model, target, options.format)
     height, width = done.image_size
-    print(
+    show(
         f"{done.path}: {megabytes(done.path):.1f} MB. On a random image of {height}x{width} its "
         f"output differs from that of Keras by at most {done.difference:.1g}, and "
         f"{done.same_classes:.2%} of the pixels have the same class."

@@ -14,14 +14,16 @@ import tensorflow as tf
 
 from kerasseg import datasets, training
 from kerasseg.cli.compiling import compiled
+from kerasseg.cli.paths import check_outside
 from kerasseg.figures import learning_curves
 from kerasseg.training.devices import find_devices
 from kerasseg.training.evaluation import evaluate, score_table
-from kerasseg.training.files import one_line, write_text_whole
+from kerasseg.training.files import one_line, write_text_whole, write_whole
 from kerasseg.training.report import write_report
-from kerasseg.training.run_folder import read_run
+from kerasseg.training.run_folder import lock_folder, read_run
 from kerasseg.training.selection import sample, select
 from kerasseg_command.main import parse
+from kerasseg_command.terminal import show
 
 
 def run(options):
@@ -29,8 +31,13 @@ def run(options):
     if devices.process:  # the first one speaks for all
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if options.distribute and devices.count == 1:
-        print(f"There is one device: --distribute {options.distribute} changes nothing.")
-    selection = selected(options)
+        show(f"There is one device: --distribute {options.distribute} changes nothing.")
+    check_outside(options.output, options.folder)
+    folder = Path(options.output)
+    if devices.process == 0 and (folder / "run.json").is_file():
+        lock_folder(folder.resolve())  # nobody else changes what is read from here on
+    earlier = read_run(folder)
+    selection = selected(options, None if options.force else earlier)
     data = selection.data
     kept = training.Run(
         options.output,
@@ -44,30 +51,30 @@ def run(options):
         writes=devices.process == 0,
     )
     devices.check_agreement(kept.state)
-    print(
+    show(
         f"{options.folder}: {data.num_classes} "
         f"{'labels' if data.multi_label else 'classes'}, batches in an epoch: {len(data.train)}. "
         f"The best epoch is chosen on the "
         f"{selection.chosen_on} images and scored on the {selection.scored_on} images."
     )
     if kept.state["finished"]:
-        print(f"{kept.summary()} The run is finished: nothing was done. {where(kept)}")
+        show(f"{kept.summary()} The run is finished: nothing was done. {where(kept)}")
         return 0
     try:
         if not kept.over:
             train_model(kept, devices, settings_of(options))
         if kept.stopped_early:
-            print(f"stopped: no better score in {kept.patience} epochs")
+            show(f"{kept.why_stopped()} The same command with a larger --patience goes on.")
         if kept.writes:
             finish(kept, selection)
     except KeyboardInterrupt:
-        print(f"\nInterrupted. {kept.summary()} The same command goes on from there.")
+        show(f"\nInterrupted. {kept.summary()} The same command goes on from there.")
         return 130
     return 0
 
 
-def selected(options):
-    """The folder's images, and which of them choose and score."""
+def selected(options, earlier):
+    """The folder's images, and which of them choose and score, in an earlier run the same."""
     data = datasets.load(
         "folder",
         data_dir=options.folder,
@@ -78,7 +85,6 @@ def selected(options):
         seed=options.seed,
         keep=True,
     )
-    earlier = None if options.force else read_run(Path(options.output))
     older = earlier and earlier["settings"].get("chosen_on", "validation") == "validation"
     return select(data, hold_out=not older)  # a run goes on with the images that it began with
 
@@ -101,7 +107,7 @@ def settings_of(options):
 def train_model(kept, devices, settings):
     """Trains until the run is over, from its last finished epoch."""
     if kept.epoch:
-        print(f"Going on after epoch {kept.epoch} of {kept.epochs}.")
+        show(f"Going on after epoch {kept.epoch} of {kept.epochs}.")
     train, validation = devices.training(kept.data), devices.validation(kept.data)
     steps = kept.epochs * len(train)
     try:
@@ -161,16 +167,16 @@ def finish(kept, selection):
     }
     curves = SimpleNamespace(epoch=columns["epoch"], history=columns)
     figure = learning_curves(curves, ["loss", "mean_iou"], ["loss", "mean IoU"])
-    figure.savefig(kept.folder / "curves.png", dpi=120)
+    write_whole(kept.folder / "curves.png", partial(figure.savefig, dpi=120))
     write_report(kept.folder)
     kept.finish()
     chosen = f"chosen on the {selection.chosen_on} images"
     if selection.chosen_on == selection.scored_on:
         chosen += ", so that its score on them is a little too good"
-    print(f"\nThe best epoch, {kept.state['best']['epoch']}, {chosen}.")
-    print(f"Its scores on the {selection.scored_on} images:\n")
-    print(score_table(scores))
-    print(f"\n{where(kept)}")
+    show(f"\nThe best epoch, {kept.state['best']['epoch']}, {chosen}.")
+    show(f"Its scores on the {selection.scored_on} images:\n")
+    show(score_table(scores))
+    show(f"\n{where(kept)}")
 
 
 def where(kept):

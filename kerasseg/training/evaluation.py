@@ -8,7 +8,7 @@ from kerasseg.inference.prediction import predictor
 from kerasseg.losses.label_maps import predicted_ids
 from kerasseg.metrics.confusion import ConfusionMatrixMetric, iou, pixel_accuracy, score
 from kerasseg.tables import table
-from kerasseg.training.files import as_json
+from kerasseg.training.files import as_json, write_whole
 
 __all__ = ["evaluate", "score_table"]
 
@@ -175,5 +175,5 @@ def save_pictures(folder, name, colours, ignore_class, iou, image, truth, predic
     for kind, picture in rows.items():
         entry[kind] = f"pictures/{name}_{kind}.png"
         pixels = np.rint(np.clip(picture, 0, 1) * 255).astype("uint8")
-        Image.fromarray(pixels).save(folder / entry[kind])
+        write_whole(folder / entry[kind], Image.fromarray(pixels).save)
     return entry

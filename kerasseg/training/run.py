@@ -230,12 +230,11 @@ class Run(keras.callbacks.Callback):
         """In a sentence, why no more epochs are trained than there are; empty if all are."""
         if not self.stopped_early:
             return ""
-        best, word = self.state["best"], self._spoken_monitor()
-        score = best[self.monitor]
-        than = "" if score is None else f" than {score:.4f}, that of epoch {best['epoch']}"
+        best, score = self.state["best"], self.state["best"][self.monitor]
+        than = "" if score is None else f" than the {self._spoken_monitor()} of {score:.4f}"
         return (
-            f"Stopped early, after epoch {self.epoch} of {self.epochs}: in {self.patience} "
-            f"epoch{'s' * (self.patience > 1)} there was no better {word}{than}."
+            f"stopped: no better score in {self.patience} epoch{'s' * (self.patience > 1)}{than} "
+            f"in epoch {best['epoch']}; {self.epoch} of {self.epochs} epochs were trained."
         )
 
     def _spoken_monitor(self):

@@ -308,7 +308,7 @@ def test_more_epochs_go_on_with_the_schedule_of_a_training_of_that_length(
 def test_early_stopping_is_announced(pictures, tmp_path, capsys):
     options = ("--epochs", "9", "--patience", "1", "--learning-rate", "1e-30")
     assert train(pictures, tmp_path / "a", *options) == 0
-    assert "stopped: no better score in 1 epochs" in capsys.readouterr().out
+    assert "stopped: no better score in 1 epoch than the mean IoU of" in capsys.readouterr().out
     assert len(log(tmp_path / "a")) < 9
 
 

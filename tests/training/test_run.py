@@ -612,8 +612,8 @@ def test_a_run_that_lost_its_patience_goes_on_with_more(tmp_path, pictures):
     run.finish()
     assert run.stopped_early
     assert run.why_stopped() == (
-        "Stopped early, after epoch 2 of 9: in 1 epoch there was no better mean IoU than 0.5000, "
-        "that of epoch 1."
+        "stopped: no better score in 1 epoch than the mean IoU of 0.5000 in epoch 1; 2 of 9 "
+        "epochs were trained."
     )
     assert started(tmp_path, pictures, patience=1).state["finished"]
     run = started(tmp_path, pictures, patience=5)

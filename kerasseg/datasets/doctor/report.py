@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasseg.tables import table
+from kerasseg_command.terminal import escaped
 
 PAGE = 100  # columns
 SHOWN = 5  # findings of one kind on the page
@@ -103,7 +104,7 @@ class Report:
         return 2 if self.errors else 1 if self.warnings else 0
 
     def __str__(self):
-        heading = f"{self.name}\n{self.layout}".strip()
+        heading = f"{escaped(self.name)}\n{escaped(self.layout)}".strip()
         parts = [heading, split_table(self), class_table(self), verdict(self)]
         return "\n\n".join(filter(None, [*parts, *described(self.findings, self.name)]))
 
@@ -159,7 +160,7 @@ def described(findings, root="."):
         lines = [f"{severity.upper()}  {title}" + (f" ({len(group):,})" if len(group) > 1 else "")]
         for finding in group[:SHOWN]:
             place = "" if finding.path is None else f"{relative(finding.path, root)}: "
-            lines += wrapped(place + finding.message)
+            lines += wrapped(escaped(place + finding.message))
         if len(group) > SHOWN:
             lines += wrapped(f"... and {len(group) - SHOWN:,} more; `report.findings` has them all")
         lines += wrapped(f"Remedy: {group[0].remedy}")
