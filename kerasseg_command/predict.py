@@ -5,6 +5,10 @@ file holds the colours and the size that the model was trained at: an image is r
 that size as in training, and its label map is resized back to the image's own size. A
 multi-label model gives a folder for each image, with one mask of 0 and 1 per label.
 
+--polygons writes the outlines of all objects, except for a class called background, into
+annotations.json, as COCO's JSON: correct them by hand with CVAT, Label Studio or another tool,
+export them as COCO's JSON again, and make a training set of them with `kerasseg convert`.
+
 example:
   kerasseg predict runs/a/best.keras holiday/*.jpg --output maps --overlays
   kerasseg predict runs/a/best.keras aerial.tif --output maps --image-size native --tile 512
@@ -56,6 +60,9 @@ def add_arguments(parser):
     parser.add_argument("--flip", action="store_true", help="average with the mirrored image")
     parser.add_argument(
         "--overlays", action="store_true", help="also the classes over the images, in overlays/"
+    )
+    parser.add_argument(
+        "--polygons", action="store_true", help="also outlines as COCO's JSON, annotations.json"
     )
     parser.add_argument(
         "--probabilities",

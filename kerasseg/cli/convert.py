@@ -5,6 +5,7 @@ from functools import partial
 from tqdm import tqdm
 
 from kerasseg.datasets.annotations import convert
+from kerasseg_command.terminal import show
 
 
 def run(options):
@@ -18,5 +19,5 @@ def run(options):
         skip_damaged=options.skip_damaged,
         progress=partial(tqdm, desc="converting", unit=" images", leave=False, disable=None),
     )
-    print(result)
+    show(result)
     return 0 if result.written else 2

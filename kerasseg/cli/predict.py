@@ -12,16 +12,18 @@ from tqdm import tqdm
 from kerasseg.anatomy.outputs import output_of, to_classes
 from kerasseg.cli import model_files
 from kerasseg.cli.paths import check_outside
-from kerasseg.datasets.files import SUFFIXES, by_stem, image_size, read_image
+from kerasseg.datasets.annotations import CocoWriter
+from kerasseg.datasets.files import SUFFIXES, by_stem, decode, image_size, read_image
 from kerasseg.datasets.memory import check_memory
 from kerasseg.datasets.png import PngWriter
 from kerasseg.figures import mean_colour
 from kerasseg.inference.prediction import predicted_bands
 from kerasseg.inference.resizing import resize_image, resized_rows
-from kerasseg.training.files import whole
+from kerasseg.training.files import whole, write_text_whole
 from kerasseg_command.terminal import show
 
 OVERLAY = 0.6  # how strongly the colours of the classes cover the image
+POLYGONS = "annotations.json"
 SUFFIX_OF = {"labels": ".png", "overlays": ".png", "probabilities": ".npy"}
 MOST_PIXELS = 2**30  # of a size that is asked for
 WHOLE = 2**22  # pixels above which an image is predicted in tiles
@@ -32,6 +34,10 @@ LONGEST_NAME = 100  # bytes; file systems take 255
 
 def run(options):
     check_size(options.image_size)
+    if options.polygons and options.image_size not in (None, ["native"]):
+        raise ValueError(
+            "--polygons are in pixels of the image itself. Leave out --image-size, or pass native."
+        )
     model = model_files.load(options.model)
     channels = model_files.channels_of(model, options.model)
     known, meaning = model_files.classes_in(model), output_of(model)
@@ -48,10 +54,15 @@ def run(options):
     targets = find_targets(pictures, options, names)
     for path in tqdm(pictures, "reading", unit=" images", disable=None):
         read(path, channels)  # once before anything is written: a damaged one ends it here
+    polygons = CocoWriter(known.class_names, multi_label=names is not None)
     for path in tqdm(pictures, "predicting", unit=" images", disable=None):
         image = read(path, channels)
         bands = label_bands(model, meaning, image, known.image_size, options)
         write(targets[path], bands, output_size(image, options), known.colours, meaning)
+        if options.polygons:
+            polygons.add(f"{pictures[path]}{path.suffix}", written(targets[path]))
+    if options.polygons:
+        write_text_whole(Path(options.output, POLYGONS), polygons.text())
     show(f"{len(pictures)} label map{'s' * (len(pictures) > 1)} in {options.output}")
     return 0
 
@@ -111,6 +122,8 @@ def find_targets(pictures, options, label_names=None):
     """
     output = Path(options.output)
     check_writable(output)
+    if options.polygons and os.path.lexists(output / POLYGONS):
+        raise ValueError(f"{output / POLYGONS} exists. Remove it, or choose another --output.")
     folders = {"labels": output}
     if options.overlays:
         folders["overlays"] = output / "overlays"
@@ -296,3 +309,11 @@ def rows_of(kind, image, ids, probabilities, colours):
     else:
         tint = 255 * mean_colour(ids, colours, image / 255)
     return np.rint((1 - OVERLAY) * image + OVERLAY * tint).astype("uint8")
+
+
+def written(targets):
+    """The label map that was written, (height, width); or that of each label, as channels."""
+    if "labels" in targets:
+        return np.asarray(decode(targets["labels"]))
+    masks = [path for kind, path in targets.items() if isinstance(kind, int)]
+    return np.stack([np.asarray(decode(path)) for path in masks], axis=-1)

@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 
 from kerasseg import predict_image
+from kerasseg.cli.predict import written
 from kerasseg.datasets.files import read_image, read_mask
 from kerasseg.layers import NamedClasses
 from kerasseg.models import classes_of, unet, with_classes
+from tests.datasets.annotations.test_coco_writer import near_borders
 
 
 def nearest(mask, size):
@@ -204,3 +206,37 @@ def test_a_softmax_inside_a_nested_model_is_not_applied_twice(kerasseg, tmp_path
     own = keras.ops.convert_to_numpy(model(picture[None] / 255))[0]
     found = np.load(tmp_path / "maps" / "probabilities" / "x.npy")
     np.testing.assert_allclose(found, own, atol=1e-3)
+
+
+def test_polygons_are_read_back_by_convert_as_the_label_maps_within_a_pixel(
+    kerasseg, pictures, model_file, tmp_path, capsys
+):
+    words = (pictures / "val", "--output", tmp_path / "maps", "--polygons")
+    assert kerasseg("predict", model_file, *words) == 0
+    again = ("--images", pictures / "val", "--to", tmp_path / "again", "--unlabelled", "void")
+    assert kerasseg("convert", tmp_path / "maps" / "annotations.json", *again) == 0
+    for path in sorted((pictures / "val").iterdir()):
+        map_, back = (
+            np.asarray(Image.open(folder / path.name))
+            for folder in (tmp_path / "maps", tmp_path / "again" / "masks")
+        )
+        assert not ((map_ != back) & ~near_borders(map_)).any()
+        assert (map_ == back).mean() > 0.6  # the untrained model's objects are specks
+    capsys.readouterr()
+    assert kerasseg("predict", model_file, pictures / "val", *words[1:]) == 2
+    assert "exists. Remove it, or choose another --output" in capsys.readouterr().err
+
+
+def test_written_masks_of_labels_are_read_as_channels(tmp_path):
+    masks = np.random.default_rng(0).integers(0, 2, (2, 4, 5)).astype("uint8")
+    targets = {i: tmp_path / f"{i}.png" for i in range(2)}
+    for i, mask in enumerate(masks):
+        Image.fromarray(mask).save(targets[i])
+    read = written({**targets, "overlays": tmp_path / "no.png"})
+    np.testing.assert_array_equal(read, np.moveaxis(masks, 0, -1))
+
+
+def test_polygons_are_those_of_the_image_itself(kerasseg, pictures, model_file, tmp_path, capsys):
+    words = (pictures / "val", "--output", tmp_path, "--polygons", "--image-size", 32, 48)
+    assert kerasseg("predict", model_file, *words) == 2
+    assert "Leave out --image-size, or pass native" in capsys.readouterr().err

@@ -43,6 +43,9 @@ class CocoWriter:
         Args:
             file_name: Of the image.
             labels: Ids, (height, width); or (height, width, labels) of 0 and 1.
+
+        Raises:
+            ModuleNotFoundError: SciPy or scikit-image is not installed.
         """
         labels = np.asarray(labels)
         height, width = labels.shape[:2]
@@ -83,8 +86,8 @@ def outline_of(mask):
 
     Example:
 
-    >>> outline_of(np.ones((1, 1), bool)).tolist()
-    [[1.0, 0.5], [0.5, 0.0], [0.0, 0.5], [0.5, 1.0]]
+    >>> sorted(outline_of(np.ones((1, 1), bool)).tolist())
+    [[0.0, 0.5], [0.5, 0.0], [0.5, 1.0], [1.0, 0.5]]
     """
     measure = require("skimage.measure")
     rings = measure.find_contours(np.pad(mask, 1).astype("float32"), 0.5)
