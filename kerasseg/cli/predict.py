@@ -19,7 +19,7 @@ from kerasseg.datasets.png import PngWriter
 from kerasseg.figures import mean_colour
 from kerasseg.inference.prediction import predicted_bands
 from kerasseg.inference.resizing import resize_image, resized_rows
-from kerasseg.training.files import whole, write_text_whole
+from kerasseg.training.files import whole
 from kerasseg_command.terminal import show
 
 OVERLAY = 0.6  # how strongly the colours of the classes cover the image
@@ -62,7 +62,8 @@ def run(options):
         if options.polygons:
             polygons.add(f"{pictures[path]}{path.suffix}", written(targets[path]))
     if options.polygons:
-        write_text_whole(Path(options.output, POLYGONS), polygons.text())
+        with whole(Path(options.output, POLYGONS), new=True) as temporary:
+            temporary.write_text(polygons.text())
     show(f"{len(pictures)} label map{'s' * (len(pictures) > 1)} in {options.output}")
     return 0
 
