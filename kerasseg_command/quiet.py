@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import logging
 import os
 
 
@@ -18,6 +19,7 @@ def quiet_imports(tensorflow=True):
         yield
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with hidden_stderr():
         yield
         if tensorflow:

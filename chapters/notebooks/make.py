@@ -75,6 +75,8 @@ def execute(page, words=""):
         client.execute(env=ours)
     for cell in page.cells:
         cell.metadata = {}
+        if cell.cell_type == "code":  # the last value of a cell says nothing: `fit`'s History
+            cell.outputs = [x for x in cell.outputs if x.output_type != "execute_result"]
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:

@@ -6,6 +6,8 @@ from matplotlib.patches import Rectangle
 
 from kerasseg.figures.parts import show, wrapped
 
+PAGE = 6.5  # inches of a figure that a page of text shows at its full size
+
 
 def image_rows(rows, title="", cell=1.1):
     """Rows of images, each with its name at the left.
@@ -27,10 +29,12 @@ def image_rows(rows, title="", cell=1.1):
     inch, gap = cell / height, 0.06 * height  # inches a pixel; pixels
     tops, lefts = np.arange(len(rows)) * (height + gap), np.arange(count) * (width + gap)
     down, across = tops[-1] + height, lefts[-1] + width
-    names = 0.15 + 0.085 * max(len(line) for name in rows for line in name.split("\n"))  # inches
+    larger = max(1, inch * across / PAGE)  # letters, since a page shrinks a wide figure
+    longest = max(len(line) for name in rows for line in name.split("\n"))
+    names = larger * (0.15 + 0.085 * longest)  # inches
     total_width = names + inch * across
-    title = wrapped(title, total_width)
-    above = 0.1 + 0.2 * (1 + title.count("\n")) if title else 0  # inches
+    title = wrapped(title, total_width / larger)
+    above = larger * (0.1 + 0.2 * (1 + title.count("\n"))) if title else 0  # inches
     total_height = above + inch * down
     figure = Figure(figsize=(total_width, total_height))
     axes = figure.add_axes(
@@ -40,8 +44,8 @@ def image_rows(rows, title="", cell=1.1):
         for left, picture in zip(lefts, row):
             show(axes, picture, extent=(left, left + width, top + height, top))
     axes.set(xlim=(0, across), ylim=(down, 0), yticks=tops + height / 2, yticklabels=rows)
-    axes.tick_params(length=0)
-    figure.suptitle(title, y=1 - 0.05 / total_height)
+    axes.tick_params(length=0, labelsize=10 * larger)
+    figure.suptitle(title, y=1 - 0.05 / total_height, fontsize=12 * larger)
     return figure
 
 
