@@ -261,3 +261,15 @@ def bilinear_source(position, length, target, align_corners):
     if align_corners:
         return position * (length - 1) / (target - 1) if target > 1 else 0.0
     return min(max((position + 0.5) * length / target - 0.5, 0.0), length - 1.0)
+
+
+def calibration_error(confidences, right, bins):
+    """Guo et al. 2017, equation 3: |accuracy - confidence| of each bin, weighted by its pixels."""
+    confidences, right = np.asarray(confidences, "float64"), np.asarray(right)
+    total = 0.0
+    for i in range(bins):
+        inside = [k for k, c in enumerate(confidences) if i / bins < c <= (i + 1) / bins]
+        if inside:
+            gap = np.mean([right[k] for k in inside]) - np.mean([confidences[k] for k in inside])
+            total += len(inside) / len(confidences) * abs(gap)
+    return total

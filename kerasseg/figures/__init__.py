@@ -20,10 +20,12 @@ from kerasseg.figures.label_maps import (
 )
 from kerasseg.figures.number_grids import number_grids
 from kerasseg.figures.parts import unit_range, wrapped
+from kerasseg.figures.scores import confusion_matrix, reliability_diagram
 
 __all__ = [
     "architecture",
     "bars_with_ranges",
+    "confusion_matrix",
     "image_rows",
     "influence_map",
     "label_overlay",
@@ -36,6 +38,7 @@ __all__ = [
     "panels",
     "per_class_bars",
     "predictions",
+    "reliability_diagram",
     "scatter",
     "tinted",
     "unit_range",

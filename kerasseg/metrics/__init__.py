@@ -2,6 +2,7 @@
 
 from kerasseg.metrics.accuracy import MeanAccuracy, PixelAccuracy
 from kerasseg.metrics.boundary import BoundaryIoU
+from kerasseg.metrics.calibration import ExpectedCalibrationError
 from kerasseg.metrics.confusion import ConfusionMatrixMetric
 from kerasseg.metrics.image_quality import PSNR, SSIM
 from kerasseg.metrics.iou import FrequencyWeightedIoU, MeanIoU
@@ -11,6 +12,7 @@ __all__ = [
     "SSIM",
     "BoundaryIoU",
     "ConfusionMatrixMetric",
+    "ExpectedCalibrationError",
     "FrequencyWeightedIoU",
     "MeanAccuracy",
     "MeanIoU",

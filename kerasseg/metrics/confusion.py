@@ -126,19 +126,103 @@ def score(matrix, measure=iou, ignore_class=None, num_classes=None):
     if not ops.is_tensor(matrix) and not isinstance(matrix, keras.Variable):
         matrix = np.asarray(matrix, "float64")  # in float32 where a backend has no float64
     matrix = ops.convert_to_tensor(matrix)
-    ratios = measure(pixels_of(matrix, num_classes))
+    left_out = ignore_class if len(matrix.shape) == 2 else None
+    return mean_of(measure(pixels_of(matrix, num_classes)), left_out)
+
+
+def mean_of(ratios, left_out=None):
+    """The mean over the classes, (…), and the score of each, (…, classes), of `Ratios`.
+
+    NaN for a class that has no score, as in `score`, and for a mean of none. `left_out` is the id
+    of a class that does not count.
+    """
     # A NaN must reach the score, so it counts as present.
     present = ops.logical_not(ops.equal(ratios.of, 0))
-    if len(matrix.shape) == 2:
-        present = ops.logical_and(present, np.arange(present.shape[0]) != ignore_class)
+    if left_out is not None:
+        present = ops.logical_and(present, np.arange(present.shape[-1]) != left_out)
     per_class = ratios.hit / ops.where(present, ratios.of, 1.0)
     weight = ops.where(present, ratios.weight, 0.0)
-    mean = ops.sum(weight * per_class) / ops.sum(weight)
+    mean = ops.sum(weight * per_class, axis=-1) / ops.sum(weight, axis=-1)
     return mean, ops.where(present, per_class, np.nan)
 
 
+class LabelMapMetric(keras.metrics.Metric):
+    """The arguments that all metrics of label maps take, and their checks."""
+
+    _usual_name = None
+
+    def __init__(
+        self,
+        num_classes,
+        ignore_class=255,
+        axis=-1,
+        name=None,
+        dtype=None,
+        from_logits=True,
+        multi_label=False,
+    ):
+        super().__init__(name=name or self._usual_name, dtype=dtype)
+        least = 1 if multi_label else 2
+        if not isinstance(num_classes, Integral) or num_classes < least:
+            raise ValueError(
+                f"`num_classes` must be an integer, at least {least}. Received: "
+                f"num_classes={num_classes}. A binary model of one channel has 2 classes, 0 and 1."
+            )
+        self.num_classes = int(num_classes)
+        self.ignore_class = ignore_class if ignore_class is None else int(ignore_class)
+        self.axis = int(axis)
+        self.from_logits = bool(from_logits)
+        self.multi_label = bool(multi_label)
+
+    def read(self, y_true, y_pred):
+        """`(scores, LabelMap, prediction)` of a call, with the labels on the last axis.
+
+        `legal` of the label map is false also where scores that count decide nothing, for they are
+        NaN.
+        """
+        scores = ops.convert_to_tensor(y_pred)
+        self._check_channels(scores.shape)
+        labels = read_label_map(y_true, scores, self.axis, self.ignore_class, self.multi_label)
+        prediction, undecided = decide(scores, self.axis, self.from_logits, self.multi_label)
+        undecided = ops.logical_and(labels.counted, undecided)
+        legal = ops.logical_and(labels.legal, ops.logical_not(undecided))
+        return scores, labels._replace(legal=legal), prediction
+
+    def weights_of(self, counted, sample_weight, scores):
+        """How often each pixel counts: int32, or float32 with a `sample_weight`."""
+        # Integers count exactly beyond 2^24 pixels a batch, where float32 would stand still.
+        if sample_weight is None:
+            return ops.cast(counted, "int32")
+        weights = as_pixel_weights(sample_weight, scores, self.axis, "float32")
+        weights = weights[..., None] if self.multi_label else weights
+        return ops.where(counted, weights, 0.0)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "ignore_class": self.ignore_class,
+            "axis": self.axis,
+            "from_logits": self.from_logits,
+            "multi_label": self.multi_label,
+        }
+
+    def _check_channels(self, shape):
+        is_binary = self.num_classes == 2 and not self.multi_label
+        if shape[self.axis] == self.num_classes or (is_binary and shape[self.axis] == 1):
+            return
+        other = -1 if self.axis % len(shape) == 1 else 1
+        hint = f" Pass axis={other}." if shape[other] == self.num_classes else ""
+        if shape[self.axis] == 1:
+            hint = " One channel is a binary model: pass num_classes=2."
+        raise ValueError(
+            f"`y_pred` must have one score a class, {self.num_classes}, on axis {self.axis}. "
+            f"Received: y_pred.shape={tuple(shape)}.{hint}"
+        )
+
+
 @keras.saving.register_keras_serializable(package="kerasseg")
-class ConfusionMatrixMetric(keras.metrics.Metric):
+class ConfusionMatrixMetric(LabelMapMetric):
     """What the scores of label maps share: they count into one matrix, and differ in the measure.
 
     `confusion_matrix[i, j]` is how many pixels of truth i were predicted as j since the last
@@ -181,7 +265,6 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
 
     extra_ids = 0  # that a subclass gives to pixels, behind those of the classes
     _direction = "up"  # what Keras's callbacks look for when their mode is "auto"
-    _usual_name = None
 
     def __init__(
         self,
@@ -193,18 +276,7 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
         from_logits=True,
         multi_label=False,
     ):
-        super().__init__(name=name or self._usual_name, dtype=dtype)
-        least = 1 if multi_label else 2
-        if not isinstance(num_classes, Integral) or num_classes < least:
-            raise ValueError(
-                f"`num_classes` must be an integer, at least {least}. Received: "
-                f"num_classes={num_classes}. A binary model of one channel has 2 classes, 0 and 1."
-            )
-        self.num_classes = int(num_classes)
-        self.ignore_class = ignore_class if ignore_class is None else int(ignore_class)
-        self.axis = int(axis)
-        self.from_logits = bool(from_logits)
-        self.multi_label = bool(multi_label)
+        super().__init__(num_classes, ignore_class, axis, name, dtype, from_logits, multi_label)
         self.num_ids = (2 if multi_label else self.num_classes) + self.extra_ids
         shape = (self.num_ids, self.num_ids)
         # float32 holds what every backend has.
@@ -220,19 +292,8 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
 
     def count(self, y_true, y_pred, sample_weight=None):
         """What `update_state` adds to the matrix: the float32 matrix of these label maps alone."""
-        scores = ops.convert_to_tensor(y_pred)
-        self._check_channels(scores.shape)
-        truth, counted, legal = read_label_map(
-            y_true, scores, self.axis, self.ignore_class, self.multi_label
-        )
-        # Integers count exactly beyond 2^24 pixels a batch, where float32 would stand still.
-        weights = ops.cast(counted, "int32")
-        if sample_weight is not None:
-            weights = as_pixel_weights(sample_weight, scores, self.axis, "float32")
-            weights = weights[..., None] if self.multi_label else weights
-            weights = ops.where(counted, weights, 0.0)
-        prediction, undecided = decide(scores, self.axis, self.from_logits, self.multi_label)
-        legal = ops.logical_and(legal, ops.logical_not(ops.logical_and(counted, undecided)))
+        scores, (truth, counted, legal), prediction = self.read(y_true, y_pred)
+        weights = self.weights_of(counted, sample_weight, scores)
         truth, prediction = self._maps_to_compare(truth, prediction, counted)
         labels = self.num_classes if self.multi_label else 1
         counts = count_pairs(truth, prediction, weights, self.num_ids, labels)
@@ -246,16 +307,6 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
         """Score of each class or label, a float32 array (num_classes,); NaN where it has none."""
         return ops.convert_to_numpy(self._score()[1])
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "num_classes": self.num_classes,
-            "ignore_class": self.ignore_class,
-            "axis": self.axis,
-            "from_logits": self.from_logits,
-            "multi_label": self.multi_label,
-        }
-
     def _maps_to_compare(self, truth, prediction, counted):
         return truth, prediction
 
@@ -266,16 +317,3 @@ class ConfusionMatrixMetric(keras.metrics.Metric):
     def _score(self):
         num_classes = None if self.multi_label else self.num_classes
         return score(self.confusion_matrix, self._measure, self.ignore_class, num_classes)
-
-    def _check_channels(self, shape):
-        is_binary = self.num_classes == 2 and not self.multi_label
-        if shape[self.axis] == self.num_classes or (is_binary and shape[self.axis] == 1):
-            return
-        other = -1 if self.axis % len(shape) == 1 else 1
-        hint = f" Pass axis={other}." if shape[other] == self.num_classes else ""
-        if shape[self.axis] == 1:
-            hint = " One channel is a binary model: pass num_classes=2."
-        raise ValueError(
-            f"`y_pred` must have one score a class, {self.num_classes}, on axis {self.axis}. "
-            f"Received: y_pred.shape={tuple(shape)}.{hint}"
-        )

@@ -6,18 +6,21 @@ from PIL import Image
 
 from kerasseg.inference.prediction import predictor
 from kerasseg.losses.label_maps import predicted_ids
-from kerasseg.metrics.confusion import ConfusionMatrixMetric, iou, pixel_accuracy, score
+from kerasseg.metrics import BoundaryIoU, ConfusionMatrixMetric, ExpectedCalibrationError
+from kerasseg.metrics.calibration import reliability
+from kerasseg.metrics.confusion import iou, pixel_accuracy, pixels_of, score
 from kerasseg.tables import table
+from kerasseg.training.bootstrap import mean_iou_interval
 from kerasseg.training.files import as_json, write_whole
 
-__all__ = ["evaluate", "score_table"]
+__all__ = ["evaluate", "score_table", "trust_table"]
 
 
 def evaluate(model, batches, classes, folder=None, pictures=4):
-    """Scores of a model on label maps, all from one confusion matrix over the whole set.
+    """Scores of a model on label maps, over the whole set, and how far they can be trusted.
 
-    The matrix, and what is read off it, are those of `kerasseg.metrics`: `MeanIoU` in `fit` gives
-    the same number. What the model's output means is read off its graph
+    The confusion matrix, and what is read off it, are those of `kerasseg.metrics`: `MeanIoU` in
+    `fit` gives the same number. What the model's output means is read off its graph
     (`kerasseg.anatomy.output_of`); of several outputs the main one is scored.
 
     Args:
@@ -35,13 +38,19 @@ def evaluate(model, batches, classes, folder=None, pictures=4):
         pictures: How many best and how many worst; none is both.
 
     Returns:
-        A dict of what JSON can hold: "mean_iou" and "pixel_accuracy", `None` where every pixel is
-        void; "per_class_iou", one number a class, `None` for a class that is neither in the truth
-        nor predicted, or whose id is `ignore_class`; "confusion_matrix", whole numbers, a row a
-        true class, or for a multi-label model one [[true no, false yes], [false no, true yes]] a
-        label; "labels", "classes", "binary" or "multilabel"; "class_names"; "colours". With
-        `folder`, "best_pictures" and "worst_pictures" as well: lists of {"image", "truth",
-        "prediction": paths from `folder`, "iou": mean over the classes of this image}.
+        A dict of what JSON can hold, with `None` for a score that there is not:
+
+        - "mean_iou", "boundary_iou" and "pixel_accuracy": see `kerasseg.metrics`;
+        - "mean_iou_interval": its bootstrap confidence interval of 95 %, as
+          `kerasseg.training.bootstrap.mean_iou_interval` says; "images": how many there are;
+        - "per_class_iou" and "per_class_boundary_iou": one number a class, `None` for a class that
+          is neither in the truth nor predicted, or whose id is `ignore_class`;
+        - "confusion_matrix": whole numbers, a row a true class, or for a multi-label model one
+          [[true no, false yes], [false no, true yes]] a label;
+        - "calibration": what `kerasseg.metrics.calibration.reliability` returns;
+        - "labels": "classes", "binary" or "multilabel"; "class_names"; "colours";
+        - with `folder`, "best_pictures" and "worst_pictures": lists of {"image", "truth",
+          "prediction": paths from `folder`, "iou": mean over the classes of this image}.
 
     Raises:
         ValueError: if the model has another number or another kind of classes, if its output is
@@ -54,7 +63,7 @@ def evaluate(model, batches, classes, folder=None, pictures=4):
     (0.57, 11)
     """
     predict, meaning = predictor(model, getattr(classes, "multi_label", None))
-    metric, matrix = metric_for(meaning, classes), 0
+    tally = Tally(meaning, classes)
     best, worst, ranked = [], [], 0
     batches = batches.as_numpy_iterator() if hasattr(batches, "as_numpy_iterator") else batches
     for images, labels in batches:
@@ -67,42 +76,90 @@ def evaluate(model, batches, classes, folder=None, pictures=4):
                 "the image; unet takes padding='same' for that."
             )
         for image, truth, logits in zip(images, labels, scores):
-            counts = metric.count(truth[None], logits[None])
-            counts = keras.ops.convert_to_numpy(counts).astype("int64")
-            matrix = matrix + counts
-            value = as_json(float(score(counts, iou, classes.ignore_class)[0]))
+            value = tally.add(truth, logits)
             if folder and value is not None:
                 ranked += 1
                 prediction = predicted_ids(
-                    logits, -1, meaning.activation is None, metric.multi_label
+                    logits, -1, meaning.activation is None, tally.confusion.multi_label
                 )
                 prediction = keras.ops.convert_to_numpy(prediction)
                 entry = (value, image, np.asarray(truth), prediction)
                 best = sorted([*best, entry], key=lambda e: -e[0])[:pictures]
                 worst = sorted([*worst, entry], key=lambda e: e[0])[:pictures]
-    mean_iou, per_class = score(matrix, iou, classes.ignore_class)
-    colours = None if classes.colours is None else np.asarray(classes.colours).tolist()
-    found = {
-        "mean_iou": as_json(float(mean_iou)),
-        "pixel_accuracy": as_json(float(score(matrix, pixel_accuracy, classes.ignore_class)[0])),
-        "per_class_iou": as_json(keras.ops.convert_to_numpy(per_class).tolist()),
-        "confusion_matrix": matrix.tolist(),
-        "labels": meaning.labels,
-        "class_names": list(classes.class_names),
-        "colours": colours,
-    }
+    found = tally.scores()
     if folder:
         kinds = {"best": best[: (ranked + 1) // 2], "worst": worst[: ranked // 2]}
         for kind, entries in kinds.items():
             found[f"{kind}_pictures"] = [
-                save_pictures(folder, f"{kind}{i}", colours, classes.ignore_class, *entry)
+                save_pictures(
+                    folder, f"{kind}{i}", found["colours"], classes.ignore_class, *entry
+                )
                 for i, entry in enumerate(entries)
             ]
     return found
 
 
-def metric_for(meaning, classes):
-    """The metric that counts the confusions of a model's output, its classes on the last axis."""
+class Tally:
+    """What is counted of each image, and the scores that are read off the sums.
+
+    Args:
+        meaning: What the model's output means, its classes on the last axis.
+        classes: As in `evaluate`.
+    """
+
+    def __init__(self, meaning, classes):
+        self.meaning, self.classes = meaning, classes
+        arguments = (len(classes.class_names), classes.ignore_class)
+        check_output(meaning, classes)
+        told = meaning._replace(axis=-1).arguments
+        self.confusion = ConfusionMatrixMetric(*arguments, **told)
+        self.boundary = BoundaryIoU(*arguments, **told)
+        self.calibration = ExpectedCalibrationError(*arguments, **told)
+        self.matrix = self.edges = self.sums = 0
+        self.hits, self.unions = [], []
+
+    def add(self, truth, logits):
+        """Counts an image; its own mean IoU, `None` where every pixel is void."""
+
+        def count(metric):  # whole numbers add up exactly in float64
+            counts = metric.count(truth[None], logits[None])
+            return keras.ops.convert_to_numpy(counts).astype("float64")
+
+        counts = count(self.confusion)
+        self.matrix = self.matrix + counts
+        self.edges = self.edges + count(self.boundary)
+        self.sums = self.sums + count(self.calibration)
+        ratios = iou(pixels_of(keras.ops.convert_to_tensor(counts)))
+        self.hits.append(keras.ops.convert_to_numpy(ratios.hit))
+        self.unions.append(keras.ops.convert_to_numpy(ratios.of))
+        return as_json(float(score(counts, iou, self.classes.ignore_class)[0]))
+
+    def scores(self):
+        """What `evaluate` returns, without images."""
+        classes, void = self.classes, self.classes.ignore_class
+        several = None if self.confusion.multi_label else len(classes.class_names)
+        mean_iou, per_class = score(self.matrix, iou, void)
+        boundary_iou, per_class_boundary = score(self.edges, iou, void, several)
+        left_out = None if self.confusion.multi_label else void
+        found = {
+            "mean_iou": float(mean_iou),
+            "mean_iou_interval": mean_iou_interval(self.hits, self.unions, left_out),
+            "boundary_iou": float(boundary_iou),
+            "pixel_accuracy": float(score(self.matrix, pixel_accuracy, void)[0]),
+            "images": len(self.hits),
+            "per_class_iou": keras.ops.convert_to_numpy(per_class).tolist(),
+            "per_class_boundary_iou": keras.ops.convert_to_numpy(per_class_boundary).tolist(),
+            "confusion_matrix": self.matrix.astype("int64").tolist(),
+            "calibration": reliability(self.sums),
+            "labels": self.meaning.labels,
+            "class_names": list(classes.class_names),
+            "colours": None if classes.colours is None else np.asarray(classes.colours).tolist(),
+        }
+        return as_json(found)
+
+
+def check_output(meaning, classes):
+    """Raises `ValueError` for a model of another number or another kind of classes."""
     count = len(classes.class_names)
     if meaning.num_classes != count:
         raise ValueError(
@@ -115,7 +172,6 @@ def metric_for(meaning, classes):
             "A multi-label model must end in a sigmoid or in logits. Received: a softmax, which "
             "gives one class a pixel. Build the model with activation='sigmoid'."
         )
-    return ConfusionMatrixMetric(count, classes.ignore_class, **meaning._replace(axis=-1).arguments)
 
 
 def class_shares(matrix):
@@ -157,6 +213,35 @@ def score_table(scores):
         value = scores[name.lower().replace(" ", "_")]
         rows.append((name, "", "none" if value is None else f"{value:.4f}"))
     return table(rows, right=(1, 2))
+
+
+def trust_table(scores):
+    """How far the scores can be trusted, as text: what `score_table` leaves out.
+
+    Args:
+        scores: What `evaluate` returned; what one of an older version lacks is left out.
+
+    Example:
+
+    >>> calibration = {"error": 0.05, "confidence": 0.94, "accuracy": 0.9}
+    >>> print(trust_table({"mean_iou_interval": [0.7, 0.9], "images": 12, "boundary_iou": 0.625,
+    ...                    "calibration": calibration}))
+    95 % interval of the mean IoU  0.7000 … 0.9000  12 images, drawn again
+    boundary IoU                            0.6250
+    calibration error                       0.0500  94.0 % sure, 90.0 % right
+    """
+    rows = []
+    if interval := scores.get("mean_iou_interval"):
+        words = " … ".join(f"{end:.4f}" for end in interval)
+        drawn = f"{scores['images']:,} images, drawn again"
+        rows.append(("95 % interval of the mean IoU", words, drawn))
+    if (value := scores.get("boundary_iou")) is not None:
+        rows.append(("boundary IoU", f"{value:.4f}", ""))
+    calibration = scores.get("calibration") or {}
+    if (value := calibration.get("error")) is not None:
+        means = (f"{100 * calibration[name]:.1f} %" for name in ("confidence", "accuracy"))
+        rows.append(("calibration error", f"{value:.4f}", "{} sure, {} right".format(*means)))
+    return table(rows, right=(1,))
 
 
 def save_pictures(folder, name, colours, ignore_class, iou, image, truth, prediction):

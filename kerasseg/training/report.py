@@ -1,8 +1,8 @@
-"""The page of a training run: one HTML file that needs no network.
+"""The page of a training run, of an evaluation or of a check of labels: one HTML file.
 
 `report.html` beside this file is the template. Curves are Matplotlib's, as inline SVG in the page's
 own ink; tables and bars are HTML, so that they can be read on a phone, in the dark and on paper. No
-script, font or image is fetched.
+script, font or image is fetched, so that it needs no network.
 """
 
 import base64
@@ -11,6 +11,7 @@ import io
 import json
 import mimetypes
 import re
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,7 @@ import jinja2
 import matplotlib
 import numpy as np
 
-from kerasseg.figures import learning_curves
+from kerasseg.figures import learning_curves, reliability_diagram
 from kerasseg.training.evaluation import class_shares
 from kerasseg.training.files import write_text_whole
 
@@ -35,14 +36,15 @@ STYLE = {
 
 
 def write_report(folder):
-    """Writes `report.html` from what a training run left in its folder.
+    """Writes `report.html` from what a training run, or an evaluation, left in its folder.
 
     Reads these files, each if it is there: `run.json` (`settings`, `versions`, `epoch`, `best`),
-    `log.csv` (a row an epoch, counted from 1) and `evaluation.json` (`split`, `chosen_on`
-    and what `evaluate` returns). The page leaves out what is not there.
+    `log.csv` (a row an epoch, counted from 1), `evaluation.json` (`split`, `chosen_on` and what
+    `evaluate` returns) and `label_errors.json` (what `save_label_errors` writes). The page leaves
+    out what is not there.
 
     Args:
-        folder: The run's folder.
+        folder: The folder of the run.
 
     Returns:
         The page's path. It is written whole or not at all.
@@ -59,18 +61,24 @@ def write_report(folder):
     run = read(folder / "run.json", read_entries)
     log = read(folder / "log.csv", read_log)
     evaluation = read(folder / "evaluation.json", read_entries)
-    if not (run or log or evaluation):
+    suspects = read(folder / "label_errors.json", read_entries)
+    if not (run or log or evaluation or suspects):
         raise ValueError(
             "`folder` must hold a training run: run.json, log.csv or evaluation.json. "
             f"Received: folder={str(folder)!r}. `kerasseg train` makes one"
         )
+    named = evaluation if evaluation.get("class_names") else suspects
     tables = {"Settings": run.get("settings"), "Versions": run.get("versions")}
     page = TEMPLATES.get_template("report.html").render(
         name=folder.resolve().name,
+        subject="Training run" if run or log else "Evaluation" if evaluation else "Labels",
         **headline(run, evaluation),
         curves=curves(log, run) if log else [],
-        **scores(evaluation),
+        **scores(evaluation, named),
+        reliability=reliability(evaluation),
         pictures=pictures(folder, evaluation),
+        suspects=[{**each, "parts": parts(folder, each)} for each in suspects.get("regions", [])],
+        looked_at=suspects.get("images"),
         tables={title: entries for title, entries in tables.items() if entries},
     )
     path = folder / "report.html"
@@ -143,7 +151,12 @@ def headline(run, evaluation):
         scored_on += f"; the best epoch was chosen on the {chosen_on} images"
     if score is None:
         score, scored_on = best.get("val_mean_iou"), "on held out images, the best while training"
-    facts = {
+    facts = {}
+    if interval := evaluation.get("mean_iou_interval"):
+        facts["95\u00a0% interval of the mean IoU"] = " to ".join(map(number, interval))
+    if "boundary_iou" in evaluation:
+        facts["boundary IoU"] = number(evaluation["boundary_iou"])
+    facts |= {
         "pixel accuracy": number(evaluation.get("pixel_accuracy")),
         "best epoch": number(best.get("epoch"), ""),
         "epochs trained": number(run.get("epoch"), ""),
@@ -161,8 +174,12 @@ def curves(log, run):
     best = (run.get("best") or {}).get("epoch")
     names = [name for name in log if name.removeprefix("val_") not in log.keys() - {name}]
     names = sorted(names, key=lambda name: name not in ("loss", "mean_iou"))
+
+    def draw(name):
+        return learning_curves(history, [name], [""], best, (TRAINING, HELD_OUT))
+
     return [
-        (finding(name, epochs, log), inline_svg(history, name, best))
+        (finding(name, epochs, log), inline_svg(partial(draw, name), name))
         for name in names
         if name != "epoch"
     ]
@@ -179,11 +196,29 @@ def finding(name, epochs, log):
     return f"{words}, held out: {extreme} in epoch {epochs[place]:.0f} ({held_out[place]:.3f})"
 
 
-def inline_svg(history, name, best):
-    """A learning curve as inline SVG, in the page's ink and with ids of its own."""
+def reliability(evaluation):
+    """The reliability diagram as SVG, and what it says; `None` if it was not measured."""
+    calibration = evaluation.get("calibration") or {}
+    if calibration.get("error") is None:
+        return None
+
+    def draw():
+        return reliability_diagram(calibration, (HELD_OUT, TRAINING), INK)
+
+    excess = calibration["confidence"] - calibration["accuracy"]
+    return {**calibration, "excess": excess, "svg": inline_svg(draw, "reliability")}
+
+
+def inline_svg(draw, name):
+    """A figure as inline SVG, in the page's ink and with ids of its own.
+
+    Args:
+        draw: A function that returns it.
+        name: Of the figure, different for each on the page.
+    """
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         buffer = io.StringIO()
-        figure = learning_curves(history, [name], [""], best, (TRAINING, HELD_OUT))
+        figure = draw()
         figure.savefig(buffer, format="svg", transparent=True)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
@@ -194,10 +229,13 @@ def inline_svg(history, name, best):
     return re.sub(r'^<svg .*?viewBox="([^"]*)".*?>', r'<svg role="img" viewBox="\1">', svg, count=1)
 
 
-def scores(evaluation):
-    """What the template shows of each class: colour, IoU, share of the pixels, what was lost."""
-    names = evaluation.get("class_names") or []
-    colours = evaluation.get("colours") or [(128, 128, 128)] * len(names)
+def scores(evaluation, named):
+    """What the template shows of each class: colour, IoU, share of the pixels, what was lost.
+
+    `named` is what names the classes: the evaluation, or what was found of the labels.
+    """
+    names = named.get("class_names") or []
+    colours = named.get("colours") or [(128, 128, 128)] * len(names)
     multi_label = evaluation.get("labels") == "multilabel"
     matrix = np.array((names and evaluation.get("confusion_matrix")) or [], float)
     if multi_label:
@@ -213,6 +251,7 @@ def scores(evaluation):
         "kind": "label" if multi_label else "class",
         "mean_iou": evaluation.get("mean_iou"),
         "ious": evaluation.get("per_class_iou") if names else None,
+        "edges": evaluation.get("per_class_boundary_iou"),
         **shown,
     }
 
@@ -257,19 +296,18 @@ def pictures(folder, evaluation):
     """The images with the highest and the lowest IoU, as parts of the page."""
     groups = {"Best": "best_pictures", "Worst": "worst_pictures"}
     return {
-        title: [
-            {
-                "iou": entry.get("iou"),
-                "parts": {
-                    part: (Path(entry[part]).name, embedded(folder / entry[part]))
-                    for part in ("image", "truth", "prediction")
-                    if part in entry
-                },
-            }
-            for entry in evaluation[key]
-        ]
+        title: [{"iou": e.get("iou"), "parts": parts(folder, e)} for e in evaluation[key]]
         for title, key in groups.items()
         if evaluation.get(key)
+    }
+
+
+def parts(folder, entry):
+    """{part: (file name, data URL)} of an image, its label map and its prediction."""
+    return {
+        part: (Path(entry[part]).name, embedded(folder / entry[part]))
+        for part in ("image", "truth", "prediction")
+        if part in entry
     }
 
 

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from kerasseg import metrics, models
-from kerasseg.training.evaluation import evaluate, score_table
+from kerasseg.training.evaluation import evaluate, score_table, trust_table
+from tests import reference
 
 NAMES, COLOURS = ("sky", "road", "car"), ((1, 2, 3), (128, 64, 128), (0, 0, 230))
 
@@ -273,3 +274,76 @@ def test_a_channels_first_model_is_scored_on_the_same_images(rng):
 def test_scores_of_nan_are_an_error():
     with pytest.raises(ValueError, match="hold NaN: its training has diverged"):
         evaluate(echo(), [(np.full((1, 2, 3, 3), np.nan), np.zeros((1, 2, 3), int))], Classes)
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def test_boundary_iou_and_calibration_error_are_those_of_the_slow_versions(rng):
+    data = list(batches(rng))
+    scores = evaluate(echo(), data, Classes)
+    truth = np.concatenate([labels for _, labels in data])
+    probabilities = softmax(np.concatenate([images for images, _ in data]))
+    prediction, seen = probabilities.argmax(-1), truth != 255
+    expected = reference.boundary_iou(truth, prediction, 3, 255, 0.02)
+    assert scores["per_class_boundary_iou"] == pytest.approx(expected, abs=1e-9)
+    assert scores["boundary_iou"] == pytest.approx(np.mean(expected), abs=1e-9)
+    right = (truth == prediction)[seen]
+    expected = reference.calibration_error(probabilities.max(-1)[seen], right, 15)
+    assert scores["calibration"]["error"] == pytest.approx(expected, abs=1e-6)
+    assert scores["calibration"]["accuracy"] == pytest.approx(scores["pixel_accuracy"])
+
+
+def test_the_interval_is_that_of_a_bootstrap_of_whole_images(rng):
+    data = list(batches(rng))
+    scores = evaluate(echo(), data, Classes)
+    matrices = [
+        by_loops([(image[None], labels[None])]) for pair in data for image, labels in zip(*pair)
+    ]
+    draws = np.random.default_rng(0)
+    means = [
+        np.nanmean(reference.iou(sum(matrices[i] for i in draws.integers(0, 5, 5))))
+        for _ in range(2000)
+    ]
+    expected = np.quantile(means, [0.025, 0.975])
+    assert scores["images"] == 5
+    assert scores["mean_iou_interval"] == pytest.approx(expected, abs=1e-6)
+    assert scores["mean_iou_interval"][0] < scores["mean_iou"] < scores["mean_iou_interval"][1]
+
+
+@pytest.mark.parametrize("kind", ["binary", "multilabel"])
+def test_one_channel_and_labels_can_be_trusted_as_far_as_their_yes_and_no(rng, kind):
+    class Labels(Classes):
+        multi_label = True
+
+    class Two:
+        class_names, colours, ignore_class = ("ground", "cell"), None, 255
+
+    images = rng.random((3, 4, 6, 3)).astype("float32")
+    labels = rng.integers(0, 2, (3, 4, 6, 3))
+    labels[rng.random(labels.shape) < 0.2] = 255
+    channels = 3 if kind == "multilabel" else 1
+    truth = labels if channels == 3 else labels[..., 0]
+    scores = evaluate(of_channels(channels), [(images, truth)], Labels if channels == 3 else Two)
+    json.dumps(scores, allow_nan=False)
+    labels, yes = labels[..., :channels], 1 / (1 + np.exp(4.5 - 9 * images[..., :channels]))
+    seen = labels != 255
+    expected = reference.calibration_error(
+        np.maximum(yes, 1 - yes)[seen], ((yes > 0.5) == labels)[seen], 15
+    )
+    assert scores["labels"] == kind
+    assert scores["calibration"]["error"] == pytest.approx(expected, abs=1e-5)
+    low, high = scores["mean_iou_interval"]
+    assert low < scores["mean_iou"] < high
+    assert 0 < scores["boundary_iou"] < 1
+
+
+def test_the_second_table_leaves_out_what_there_is_not():
+    one = evaluate(echo(), [(np.ones((1, 2, 3, 3)), np.zeros((1, 2, 3), int))], Classes)
+    assert [line.split()[0] for line in trust_table(one).splitlines()] == [
+        "boundary",
+        "calibration",
+    ]
+    assert trust_table({"mean_iou": 0.5}) == ""
