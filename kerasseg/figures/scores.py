@@ -83,9 +83,7 @@ def reliability_diagram(calibration, colours=CURVES, ink="0.3"):
     pixels = np.array([each["pixels"] for each in calibration["bins"]])
     shares = pixels / max(pixels.sum(), 1)
     drawn = [i for i, share in enumerate(shares) if share >= 1e-3]
-    points = [
-        [calibration["bins"][i][name] for i in drawn] for name in ("confidence", "accuracy")
-    ]
+    points = [[calibration["bins"][i][name] for i in drawn] for name in ("confidence", "accuracy")]
     figure = Figure(figsize=(4.5, 4.6), layout="constrained")
     above, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
     above.plot([0, 1], [0, 1], "--", color=ink, label="right as often as it says")

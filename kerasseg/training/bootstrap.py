@@ -11,12 +11,12 @@ DRAWS = 2000
 
 
 def mean_iou_interval(hits, unions, ignore_class=None, level=0.95, draws=DRAWS, seed=0):
-    """The bootstrap confidence interval of a mean IoU: as many images are drawn again, with repeats.
+    """The bootstrap confidence interval of a mean IoU.
 
-    Each draw takes as many images as there are, each any number of times, adds their pixels and
-    computes one mean IoU; the interval holds the share `level` of these scores, as much being left
-    out below as above (Efron's percentile interval). It says how far the score depends on which
-    images happen to be in the set, if they are independent of each other: frames of one video are
+    Each draw takes as many images as there are, at random, some of them several times, adds their
+    pixels and computes one mean IoU. The interval holds the share `level` of these scores, and as
+    many lie below it as above (Efron's percentile interval). It says how far the score depends on the
+    images that happen to be in the set, if they are independent: frames of one video are
     alike, and the true interval is wider. It says nothing of other trainings of the model.
 
     Args:

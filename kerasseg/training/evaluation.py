@@ -91,9 +91,7 @@ def evaluate(model, batches, classes, folder=None, pictures=4):
         kinds = {"best": best[: (ranked + 1) // 2], "worst": worst[: ranked // 2]}
         for kind, entries in kinds.items():
             found[f"{kind}_pictures"] = [
-                save_pictures(
-                    folder, f"{kind}{i}", found["colours"], classes.ignore_class, *entry
-                )
+                save_pictures(folder, f"{kind}{i}", found["colours"], classes.ignore_class, *entry)
                 for i, entry in enumerate(entries)
             ]
     return found
