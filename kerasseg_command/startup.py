@@ -1,7 +1,7 @@
 """Whether `import kerasseg` imports Keras as well.
 
-It does everywhere but in the process of a command that needs no Keras: `kerasseg check` would wait
-several seconds for a backend that it never uses. `main` decides before it imports `kerasseg`;
+It does everywhere but in the process of a command that needs no Keras: `kerasseg check` without a
+model would wait several seconds for a backend that it never uses. `main` decides before it imports `kerasseg`;
 called with arguments, from a program that may load a model later, it leaves Keras in.
 """
 
@@ -17,8 +17,10 @@ def needs_keras(command, options):
 
     Example:
 
-    >>> needs_keras("check", None)
+    >>> needs_keras("convert", None)
     False
     """
+    if command == "check":
+        return options.model is not None
     lists_chapters = command == "chapters" and options.action is None
-    return command not in ("check", "convert") and not lists_chapters
+    return command != "convert" and not lists_chapters

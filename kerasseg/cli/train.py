@@ -17,10 +17,11 @@ from kerasseg.cli.compiling import compiled
 from kerasseg.cli.paths import check_outside
 from kerasseg.figures import learning_curves
 from kerasseg.training.devices import find_devices
-from kerasseg.training.evaluation import evaluate, score_table
+from kerasseg.training.evaluation import evaluate, score_table, trust_table
 from kerasseg.training.files import one_line, write_text_whole, write_whole
+from kerasseg.training.label_errors import find_label_errors, save_label_errors
 from kerasseg.training.report import write_report
-from kerasseg.training.run_folder import lock_folder, read_run
+from kerasseg.training.run_folder import SUSPECTS, lock_folder, read_run
 from kerasseg.training.selection import sample, select
 from kerasseg_command.main import parse
 from kerasseg_command.terminal import show
@@ -66,7 +67,7 @@ def run(options):
         if kept.stopped_early:
             show(f"{kept.why_stopped()} The same command with a larger --patience goes on.")
         if kept.writes:
-            finish(kept, selection)
+            finish(kept, selection, options.folder)
     except KeyboardInterrupt:
         show(f"\nInterrupted. {kept.summary()} The same command goes on from there.")
         return 130
@@ -154,10 +155,11 @@ def tensorboard(kept):
     return [callback]
 
 
-def finish(kept, selection):
+def finish(kept, selection, root):
     """Scores the best model, draws the curves, and writes the page of the run."""
     data = selection.data
-    scores = evaluate(kept.load("best"), data.test, data, kept.folder)
+    best = kept.load("best")
+    scores = evaluate(best, data.test, data, kept.folder)
     splits = {"split": selection.scored_on, "chosen_on": selection.chosen_on}
     words = json.dumps({**splits, **scores}, indent=1)
     write_text_whole(kept.folder / "evaluation.json", words)
@@ -168,6 +170,8 @@ def finish(kept, selection):
     curves = SimpleNamespace(epoch=columns["epoch"], history=columns)
     figure = learning_curves(curves, ["loss", "mean_iou"], ["loss", "mean IoU"])
     write_whole(kept.folder / "curves.png", partial(figure.savefig, dpi=120))
+    suspects = find_label_errors(best, data, SUSPECTS)
+    save_label_errors(kept.folder, *suspects, data, root)
     write_report(kept.folder)
     kept.finish()
     chosen = f"chosen on the {selection.chosen_on} images"
@@ -176,6 +180,7 @@ def finish(kept, selection):
     show(f"\nThe best epoch, {kept.state['best']['epoch']}, {chosen}.")
     show(f"Its scores on the {selection.scored_on} images:\n")
     show(score_table(scores))
+    show(f"\n{trust_table(scores)}")
     show(f"\n{where(kept)}")
 
 

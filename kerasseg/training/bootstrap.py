@@ -15,9 +15,9 @@ def mean_iou_interval(hits, unions, ignore_class=None, level=0.95, draws=DRAWS, 
 
     Each draw takes as many images as there are, at random, some of them several times, adds their
     pixels and computes one mean IoU. The interval holds the share `level` of these scores, and as
-    many lie below it as above (Efron's percentile interval). It says how far the score depends on the
-    images that happen to be in the set, if they are independent: frames of one video are
-    alike, and the true interval is wider. It says nothing of other trainings of the model.
+    many lie below it as above (Efron's percentile interval). It says how far the score depends on
+    the images that happen to be in the set, if they are independent: frames of one video are alike,
+    and their true interval is wider. It says nothing of other trainings of the model.
 
     Args:
         hits, unions: Numbers (images, classes): the intersection and the union of truth and

@@ -20,7 +20,7 @@ from kerasseg.figures import tinted, unit_range
 from kerasseg.inference.prediction import predictor
 from kerasseg.requirements import require
 from kerasseg.training.evaluation import check_output
-from kerasseg.training.files import as_json, write_json_whole
+from kerasseg.training.files import as_json, write_json_whole, write_whole
 from kerasseg.training.selection import with_source
 
 __all__ = ["Region", "find_label_errors", "save_label_errors"]
@@ -288,7 +288,7 @@ def save_label_errors(folder, regions, images, data, root=None):
         entry["file"] = str(relative(Path(region.file), root)) if root else region.file
         for part in ("image", "truth", "prediction"):
             entry[part] = f"pictures/suspect{i}_{part}.png"
-            Image.fromarray(getattr(region, part)).save(folder / entry[part])
+            write_whole(folder / entry[part], Image.fromarray(getattr(region, part)).save)
         entries.append(entry)
     found = {
         "images": images,

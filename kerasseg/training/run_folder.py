@@ -17,15 +17,17 @@ from pathlib import PurePosixPath
 from kerasseg.requirements import require
 
 CHECKPOINT = re.compile(r"checkpoints/epoch_\d{4,}\.keras")
+SUSPECTS = 12  # regions on the page of a run
 PICTURES = tuple(
     f"pictures/{kind}{i}_{part}.png"
-    for kind in ("best", "worst", "now")
-    for i in range(4)
+    for kind, count in (("best", 4), ("worst", 4), ("now", 4), ("suspect", SUSPECTS))
+    for i in range(count)
     for part in ("image", "truth", "prediction")
 )
 FILES = (  # of every run, beside its checkpoints
     *("run.json", "log.csv", "best.keras", "last.keras"),
-    *("progress.json", "evaluation.json", "curves.png", "report.html", *PICTURES),
+    *("progress.json", "evaluation.json", "label_errors.json", "curves.png", "report.html"),
+    *PICTURES,
 )
 OTHER_FOLDER = "Choose another folder."
 

@@ -27,7 +27,9 @@ def test_the_score_is_that_of_model_evaluate(kerasseg, pictures, model, model_fi
 def test_the_table_names_every_class_and_the_mean(kerasseg, pictures, model_file, capsys):
     assert kerasseg("evaluate", model_file, pictures, "--split", "train") == 0
     page, errors = capsys.readouterr()
-    assert [line.split()[0] for line in page.splitlines()[-2:]] == ["mean", "pixel"]
+    scores, trust = page.split("\n\n")
+    assert [line.split()[0] for line in scores.splitlines()[-2:]] == ["mean", "pixel"]
+    assert [line.split()[0] for line in trust.splitlines()] == ["95", "boundary", "calibration"]
     assert "bicyclist" in page
     assert errors == ""
 
@@ -56,3 +58,35 @@ def test_a_file_that_vanishes_after_the_first_look_is_one_line(
     assert error.startswith(f"kerasseg: error: {first} cannot be read as an image: there is no")
     assert "put the file back, or load the set again" in error
     assert len(error.splitlines()) == 1
+
+
+def test_with_output_there_is_a_page_with_its_figures(
+    kerasseg, model_file, pictures, tmp_path, capsys
+):
+    folder = tmp_path / "scores"
+    assert kerasseg("evaluate", model_file, pictures, "--output", folder) == 0
+    page = capsys.readouterr().out
+    assert "95 % interval of the mean IoU" in page
+    assert "4 images, drawn again" in page
+    assert "calibration error" in page
+    assert page.endswith(f"The page is {folder / 'report.html'}.\n")
+    found = json.loads((folder / "evaluation.json").read_text())
+    written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert written == {*found["files"]}
+    assert {"confusion_matrix.png", "reliability.png", "report.html"} < written
+    html = (folder / "report.html").read_text()
+    for words in ("Evaluation <q>scores</q>", "<h2>Confusion matrix", "<h2>Confidence", "95"):
+        assert words in html
+
+
+def test_the_folder_of_the_page_is_neither_the_data_nor_anyone_elses(
+    kerasseg, model_file, pictures, tmp_path, capsys
+):
+    (tmp_path / "mine.txt").write_text("mine")
+    for folder, words in ((tmp_path, "holds other files"), (pictures / "new", "must not lie in")):
+        assert kerasseg("evaluate", model_file, pictures, "--output", folder) == 2
+        error = capsys.readouterr().err
+        assert words in error
+        assert len(error.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert not (pictures / "new").exists()
