@@ -14,6 +14,11 @@ finished epoch, with the same result. Ctrl-C ends it, and the same command goes 
 command with more --epochs goes on too, with the learning rate of a training of that length: it
 rises again to where that one would be, and falls to zero at the new end.
 
+With --from, training starts from the weights of a model, with smaller steps: 0.0005 at the peak.
+Architecture and width are the model's own. If it has other classes, its head is new. With --freeze
+encoder, the encoder keeps its weights for the first fifth of the epochs, until the new head is of
+use, and then learns too.
+
 With --distribute, several devices share each batch and train as one would. Under JAX they may
 be those of several machines, each of which starts the same command, and sees both folders. Its
 environment says KERAS_DISTRIBUTION_JOB_ADDRESSES, host:port of the first machine, which alone
@@ -73,6 +78,18 @@ def add_arguments(parser):
 
 
 def add_model_arguments(parser):
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=path,
+        metavar="FILE",
+        help="a .keras file whose weights to start from; its head is new if the classes differ",
+    )
+    parser.add_argument(
+        "--freeze",
+        choices=("encoder",),
+        help="what keeps its weights for the first fifth of the epochs",
+    )
     parser.add_argument("--model", choices=MODELS, default="unet", help="default: unet")
     parser.add_argument(
         "--image-size",
@@ -109,7 +126,8 @@ def add_training_arguments(parser):
     parser.add_argument(
         "--learning-rate",
         type=positive_number,
-        help="peak of the schedule, for Adam; default: 0.002, or 0.0002 with encoder weights",
+        help="peak of the schedule, for Adam; default: 0.002, or 0.0005 with --from, 0.0002 with "
+        "encoder weights",
     )
     parser.add_argument(
         "--loss", choices=LOSSES, default="crossentropy", help="default: crossentropy"

@@ -23,6 +23,7 @@ NAMES_ERRORS = re.compile(r"\bRaises\b|errors: those of `\w+`")
 CANNOT_RAISE = {
     "kerasseg.datasets.doctor.report.Report": "its rows have as many cells as its header",
     "kerasseg.training.evaluation.score_table": "its rows have three cells each",
+    "kerasseg.training.evaluation.trust_table": "its rows have three cells each",
     "kerasseg.training.selection.sample": "it draws fewer images than there are",
     "kerasseg.training.selection.select": "it holds out a fifth at most",
 }

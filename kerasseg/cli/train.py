@@ -13,9 +13,10 @@ import keras
 import tensorflow as tf
 
 from kerasseg import datasets, training
-from kerasseg.cli.compiling import compiled
+from kerasseg.cli.compiling import compile_for, compiled
 from kerasseg.cli.paths import check_outside
 from kerasseg.figures import learning_curves
+from kerasseg.models import unfreeze
 from kerasseg.training.devices import find_devices
 from kerasseg.training.evaluation import evaluate, score_table, trust_table
 from kerasseg.training.files import one_line, write_text_whole, write_whole
@@ -92,6 +93,7 @@ def selected(options, earlier):
 
 def settings_of(options):
     """What makes this run another than others."""
+    check_start(options)
     with_weights = options.encoder_weights is not None
     settings = {
         name: value
@@ -101,8 +103,22 @@ def settings_of(options):
     if options.width is None:
         settings["width"] = 1.0 if with_weights else 0.25
     if options.learning_rate is None:
-        settings["learning_rate"] = 2e-4 if with_weights else 2e-3
+        settings["learning_rate"] = 2e-4 if with_weights else 5e-4 if options.start else 2e-3
     return settings
+
+
+def check_start(options):
+    """Raises `ValueError` for options that say what the model is, where a file says it."""
+    if options.start is None:
+        return
+    own = {"--model": options.model != "unet", "--width": options.width is not None}
+    own |= {"--encoder": options.encoder, "--encoder-weights": options.encoder_weights}
+    own["--mixed-precision"] = options.mixed_precision
+    given = [name for name, value in own.items() if value]
+    if given:
+        raise ValueError(
+            f"--from: the model is that of {options.start}, so leave out {', '.join(given)}."
+        )
 
 
 def train_model(kept, devices, settings):
@@ -114,23 +130,33 @@ def train_model(kept, devices, settings):
     try:
         with devices.scope():
             model = kept.load() or compiled(kept.data, settings, steps)
-            # Of a run that goes on to more epochs: as if it had been so long from the start.
-            model.optimizer.learning_rate = training.cosine_with_warmup(
-                settings["learning_rate"], steps
-            )
-            model.fit(
-                train,
-                validation_data=validation,
-                epochs=kept.epochs,
-                initial_epoch=kept.epoch,
-                callbacks=[
-                    training.UpdateBatchNorm(sample(kept.data)),
-                    kept,
-                    *(tensorboard(kept) if kept.writes else ()),
-                ],
-                shuffle=False,  # the pipeline shuffles
-                verbose=1 if sys.stdout.isatty() else 2,
-            )
+            frozen = frozen_epochs(settings, kept.epochs)
+            for end in (frozen, kept.epochs):
+                if end <= kept.epoch or kept.over:
+                    continue
+                if kept.epoch == frozen > 0:
+                    show(f"From epoch {kept.epoch + 1} on, the encoder learns too.")
+                    model = kept.load()
+                    unfreeze(model)
+                    done = kept.epoch * len(train)
+                    compile_for(model, kept.data, settings, steps, done)
+                # Of a run that goes on to more epochs: as if it had been so long from the start.
+                model.optimizer.learning_rate = training.cosine_with_warmup(
+                    settings["learning_rate"], steps
+                )
+                model.fit(
+                    train,
+                    validation_data=validation,
+                    epochs=end,
+                    initial_epoch=kept.epoch,
+                    callbacks=[
+                        training.UpdateBatchNorm(sample(kept.data)),
+                        kept,
+                        *(tensorboard(kept) if kept.writes else ()),
+                    ],
+                    shuffle=False,  # the pipeline shuffles
+                    verbose=1 if sys.stdout.isatty() else 2,
+                )
     except tf.errors.ResourceExhaustedError as error:
         raise ValueError(
             f"There was not enough memory. {kept.summary()} A smaller --batch-size, --image-size "
@@ -143,6 +169,11 @@ def train_model(kept, devices, settings):
         except ValueError as changed:
             raise ValueError(f"{reason}. {changed}") from error
         raise ValueError(f"The training stopped: {reason}. {kept.summary()}") from error
+
+
+def frozen_epochs(settings, epochs):
+    """For how many epochs the encoder keeps its weights."""
+    return max(1, epochs // 5) if settings["freeze"] else 0
 
 
 def tensorboard(kept):

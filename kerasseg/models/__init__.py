@@ -15,7 +15,8 @@ from kerasseg.models.deeplab3 import deeplab_v3
 from kerasseg.models.dilatednets import dilatednet
 from kerasseg.models.fc_densenets import fc_densenet56, fc_densenet67, fc_densenet103
 from kerasseg.models.fcns import fcn8s, fcn16s, fcn32s
-from kerasseg.models.freezing import unfreeze
+from kerasseg.models.freezing import freeze, unfreeze
+from kerasseg.models.heads import with_new_head
 from kerasseg.models.hypercolumns import hypercolumn
 from kerasseg.models.pspnets import pspnet
 from kerasseg.models.segnets import segnet, segnet_basic
@@ -37,6 +38,7 @@ __all__ = [
     "fcn8s",
     "fcn16s",
     "fcn32s",
+    "freeze",
     "hypercolumn",
     "pspnet",
     "segnet",
@@ -46,6 +48,7 @@ __all__ = [
     "unfreeze",
     "vae",
     "with_classes",
+    "with_new_head",
 ]
 
 

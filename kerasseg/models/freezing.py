@@ -11,7 +11,21 @@ ENCODER = re.compile(r"encoder$|encoder\d_conv\d|conv\d_(block|conv|bn)")
 def freeze(model):
     """Makes the encoder keep its weights: its batch normalization works as in prediction.
 
-    Its dropout does not: it drops values in training, as it does in an encoder that learns.
+    Its dropout does not: it drops values in training, as it does in an encoder that learns. Call
+    `model.compile` afterwards. `unfreeze` says what the encoder is.
+
+    Args:
+        model: A segmentation model of this package.
+
+    Raises:
+        ValueError: if no layer of the model has the name of an encoder's.
+
+    Example:
+
+    >>> model = kerasseg.models.segnet((32, 32, 3), 2, width=0.05)
+    >>> freeze(model)
+    >>> len(model.trainable_weights)
+    50
     """
     set_trainable(model, False)
 

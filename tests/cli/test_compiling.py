@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasseg import losses, metrics
+from kerasseg import losses, metrics, models
 from kerasseg.cli import compiling
 from kerasseg.models import classes_of
 
@@ -38,8 +38,19 @@ def settings(**others):
         "balance": 0.0,
         "mixed_precision": False,
         "learning_rate": 1e-3,
+        "start": None,
+        "freeze": None,
     }
     return {**known, **others}
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """A file of a model of two classes, for images of four channels."""
+    path = tmp_path_factory.mktemp("start") / "best.keras"
+    model = models.unet((None, None, 4), 2, width=0.05)
+    models.with_classes(model, ["cell", "ground"]).save(path)
+    return path
 
 
 def test_the_model_takes_images_of_any_size_and_knows_the_classes():
@@ -143,3 +154,57 @@ def test_the_metric_leaves_void_out():
 
 def flat(found):
     return [inner for metric in found for inner in getattr(metric, "metrics", [metric])]
+
+
+def weights_of(model):
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+
+
+def test_from_a_file_of_other_classes_all_weights_are_kept_but_the_heads(start, capsys):
+    old = weights_of(keras.saving.load_model(start))
+    model = compiling.compiled(data(), settings(start=str(start), width=1.0), 9)
+    said = capsys.readouterr().out
+    assert "has 2 classes (cell, ground), the folder 3 (sky, road, car): the head (scores)" in said
+    assert classes_of(model).class_names == ("sky", "road", "car")
+    for name, weights in weights_of(model).items():
+        for ours, theirs in zip(weights, old[name], strict=True):
+            assert ours.shape != theirs.shape or name != "scores"
+            np.testing.assert_array_equal(*(ours, theirs) if name != "scores" else (0, 0))
+
+
+def test_from_a_file_of_as_many_classes_the_head_is_kept_too(start, capsys):
+    two = {"num_classes": 2, "colours": ((1, 2, 3), (4, 5, 6))}
+    for names, words in (
+        (("cell", "ground"), f"All weights are those of {start}."),
+        (("cat", "dog"), "has the classes cell, ground: its head is kept, now for cat, dog."),
+    ):
+        model = compiling.compiled(data(class_names=names, **two), settings(start=start), 9)
+        assert words in capsys.readouterr().out
+        for weights in zip(model.get_weights(), keras.saving.load_model(start).get_weights()):
+            np.testing.assert_array_equal(*weights)
+        assert classes_of(model).class_names == names
+
+
+def test_the_loss_of_a_model_that_ends_in_an_activation_is_told_so(tmp_path, rng):
+    path = tmp_path / "softmax.keras"
+    models.unet((None, None, 4), 5, width=0.05, activation="softmax").save(path)
+    model = compiling.compiled(data(), settings(start=path), 9)
+    labels, scores = rng.integers(0, 3, (1, 4, 5)), rng.dirichlet((1, 1, 1), (1, 4, 5))
+    expected = losses.CrossEntropy(from_logits=False)(labels, scores)
+    assert float(model.loss(labels, scores)) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_file_that_takes_other_images_is_refused(tmp_path):
+    path = tmp_path / "grey.keras"
+    models.unet((None, None, 1), 3, width=0.05).save(path)
+    with pytest.raises(ValueError, match="grey.keras takes images of 1 channel, the folder has 4"):
+        compiling.compiled(data(), settings(start=path), 9)
+
+
+def test_a_frozen_encoder_learns_after_it_is_compiled_again_with_the_steps_that_are_done(start):
+    model = compiling.compiled(data(), settings(start=start, freeze="encoder"), 9)
+    assert not [w.path for w in model.trainable_weights if w.path.startswith("encoder")]
+    models.unfreeze(model)
+    compiling.compile_for(model, data(), settings(), 9, done=4)
+    assert [w.path for w in model.trainable_weights if w.path.startswith("encoder")]
+    assert int(model.optimizer.iterations) == 4

@@ -50,7 +50,8 @@ def boxes_of(name, stage):
 def test_every_model_of_the_package_is_drawn_here():
     named = (name for name in models.__all__ if callable(getattr(models, name)))
     takes_models = {
-        *("classes_of", "convolutionalize", "split_autoencoder", "unfreeze", "with_classes")
+        *("classes_of", "convolutionalize", "freeze", "split_autoencoder", "unfreeze"),
+        *("with_classes", "with_new_head"),
     }
     assert set(named) - takes_models <= set(CASES)
 
