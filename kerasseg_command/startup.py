@@ -1,8 +1,8 @@
 """Whether `import kerasseg` imports Keras as well.
 
 It does everywhere but in the process of a command that needs no Keras: `kerasseg check` without a
-model would wait several seconds for a backend that it never uses. `main` decides before it imports `kerasseg`;
-called with arguments, from a program that may load a model later, it leaves Keras in.
+model would wait several seconds for a backend that it never uses. `main` decides before it imports
+`kerasseg`; called with arguments, from a program that may load a model later, it leaves Keras in.
 """
 
 with_keras = True
