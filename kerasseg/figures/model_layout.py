@@ -9,7 +9,8 @@ from matplotlib.textpath import text_to_path
 FONT_SIZE = 9  # points, on drawings of at most 7.3 inches: readable on a page 700 pixels wide
 LINE = 1.22 * FONT_SIZE / 72
 PAD = 0.06  # between words and arrows
-WORD_GAP = 0.06
+WORD_GAPS = (0.12, 0.06)  # between names side by side: the second where the drawing gets too wide
+WIDEST = 7.13  # inches
 BOX_GAP = 0.03  # inside a stage
 GAP = 0.16  # between stages, for an arrow
 BUS = 0.13  # from a stage to where its arrow branches
@@ -89,8 +90,14 @@ def lay_out(stages):
     has_vectors = any(stage.size is None for stage in stages)
     ups = sum(kind == "up" for stage in stages for kind in stage.sources.values())
     is_chain = all(len(stage.sources) <= 1 for stage in stages)
-    is_hourglass = has_vectors or (ups > 1 and is_chain)
-    return (Hourglass if is_hourglass else Stairs)(stages, links).draw()
+    if has_vectors or (ups > 1 and is_chain):
+        return Hourglass(stages, links).draw()
+    for word_gap in WORD_GAPS:
+        drawing = Stairs(stages, links, word_gap).draw()
+        left, _, right, _ = drawing.extent
+        if right - left <= WIDEST:
+            break
+    return drawing
 
 
 class Links:
@@ -245,6 +252,10 @@ def sides(size):
 class Stairs(Layout):
     """One row for each size, the largest on top: down the encoder, up the decoder."""
 
+    def __init__(self, stages, links, word_gap):
+        super().__init__(stages, links)
+        self.word_gap = word_gap
+
     def draw(self):
         numbers = range(len(self.stages))
         self.rows = sorted({self.links.row(n) for n in numbers})
@@ -334,7 +345,9 @@ class Stairs(Layout):
         elif vertical:
             start = max(self.stage_right(s) for s in vertical) + 2 * BUS + size_of("×32")[0]
         if row in self.right:
-            start = max(start, self.right[row] + GAP, self.words_end[row] + WORD_GAP - left_reach)
+            start = max(
+                start, self.right[row] + GAP, self.words_end[row] + self.word_gap - left_reach
+            )
         if wanted and start > wanted:
             self.stretch(vertical[0], start - wanted)
         self.place(number, start, 0.0)
