@@ -153,6 +153,9 @@ def scores_of(pairs, objects):
 
 
 # %%
+DISTANCES = (4, 6, 8, 11)  # in pixels
+
+
 def find(probable, threshold, distance, smallest=16):
     """Numbers 1, 2, ... of the nuclei in a map of probabilities, without those of few pixels."""
     numbers = watershed_instances(probable > threshold, distance)
@@ -174,9 +177,6 @@ def choose(maps, thresholds):
             ]
             tried[threshold, distance] = np.mean(f1)
     return max(tried, key=tried.get)
-
-
-DISTANCES = (4, 6, 8, 11)
 
 
 def otsu(image):
@@ -285,8 +285,8 @@ class LastOf(keras.layers.Layer):
         return maps[-1]
 
 
-def network(with_skips=True):
-    model = models.unet((None, None, 3), 2, width=settings.width, dropout=0.1)
+def network(width, with_skips=True):
+    model = models.unet((None, None, 3), 2, width=width, dropout=0.1)
     if with_skips:
         return model
 
@@ -316,7 +316,7 @@ def trained(arm, seed):
     keras.utils.set_random_seed(seed)
     model = run.load()
     if model is None:
-        model = network(with_skips)
+        model = network(settings.width, with_skips)
         steps = settings.epochs * len(train)
         model.compile(
             keras.optimizers.Adam(cosine_with_warmup(4e-3, steps)),
@@ -392,13 +392,21 @@ for name, measured in results.items():
         width = f" ± {spread(name, column) / 2:.3f}" if len(measured) > 1 else ""
         cells.append(f"{mean(name, column):.3f}{width}")
     threshold, distance = chosen[name]
-    rows.append((name, *cells, f"{threshold:g}, {distance}", weights.get(name, "")))
+    rows.append(
+        (
+            name,
+            *cells,
+            f"{threshold:g}, {distance}",
+            f"{weights[name]:,}" if name in weights else "",
+        )
+    )
 chapter.table(
     ("method", *columns, "threshold, distance", "weights"),
     rows,
-    f"{len(splits['test'])} test images, scored once. ± half of the range over {settings.seeds} "
-    "seeds. Threshold and distance, chosen on the validation images, are those of the first seed. "
-    "The row of the true mask shows what watershed alone loses.",
+    f"{len(splits['test'])} test images, scored once. "
+    + f"Means over {settings.seeds} seeds, ± half of their range. " * (settings.seeds > 1)
+    + "Threshold and distance were chosen on the validation images, shown for the first seed. The "
+    "row of the true mask shows what watershed alone loses.",
 )
 
 # %%

@@ -38,8 +38,8 @@ chapter = Experiment(
     "photograph_denoising",
     "Denoising photographs",
     data_dir=None,
-    epochs=16,
-    batch_size=16,
+    epochs=60,
+    batch_size=8,
     sigma=25.0,
     seed=0,
     quick={"epochs": 1},
@@ -155,7 +155,9 @@ def denoiser(filters=64, blocks=6):
             filters, 3, padding="same", kernel_initializer="zeros", name=f"block{i}_conv2"
         )(y)
         x = layers.Add(name=f"block{i}_add")([x, y])
-    noise = layers.Conv2DTranspose(1, 6, strides=2, padding="same", name="noise")(x)
+    noise = layers.Conv2DTranspose(
+        1, 6, strides=2, padding="same", kernel_initializer="zeros", name="noise"
+    )(x)
     clean = layers.Subtract(dtype="float32", name="clean")([padded, noise])
     clean = CenterCropLike(dtype="float32", name="crop")(clean, image)
     return keras.Model(image, clean, name="denoiser")
@@ -165,8 +167,8 @@ def denoiser(filters=64, blocks=6):
 # ## Training
 #
 # Mean squared error, Adam, a learning rate that rises for a moment and falls to zero along a
-# cosine. The last epoch is kept. The blocks start as the identity (their second kernel is zero), so
-# no normalization is needed.
+# cosine. The last epoch is kept. The last kernel of each block and the one that makes the noise
+# start at zero: at first the network returns its input, and no normalization is needed.
 
 # %%
 run = Run(

@@ -1,11 +1,16 @@
 """The scores of the experiment on nuclei, against loops over nuclei and objects."""
 
+import keras
 import numpy as np
 import pytest
 
+from kerasseg.losses.pixel_weights import outline_weights
 from tests.chapters.page import functions
 
-NAMES = ("THRESHOLDS", "overlaps", "score", "crowded", "find", "TILE", "corners", "otsu")
+NAMES = [
+    *("THRESHOLDS", "overlaps", "score", "crowded", "find", "otsu"),
+    *("TILE", "STEPS", "corners", "tiles_of", "LastOf", "network"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +101,34 @@ def test_otsu_takes_the_rarer_side_whether_nuclei_are_bright_or_dark(script):
         mask = script["otsu"](variant)
         assert mask[15, 15] == 1
         assert mask[30, 40] == 0
+
+
+def test_tiles_have_the_outline_weights_of_the_whole_image(script, rng):
+    numbers = numbered(rng, 30, size=(140, 150))
+    image = rng.uniform(size=(140, 150, 3)).astype("float32")
+    weights = outline_weights(numbers, background=0)
+    tiles = script["tiles_of"](image, numbers)
+    assert len(tiles) == 4
+    for (pixels, maps), (top, left) in zip(tiles, [(0, 0), (0, 22), (12, 0), (12, 22)]):
+        window = np.s_[top : top + 128, left : left + 128]
+        np.testing.assert_allclose(pixels / 255, image[window], atol=0.5 / 255)
+        np.testing.assert_array_equal(maps[..., 0], numbers[window] > 0)
+        np.testing.assert_allclose(maps[..., 1] / 20, weights[window], atol=0.5 / 20)
+
+
+def test_an_image_smaller_than_a_tile_is_filled_with_void(script, rng):
+    numbers = numbered(rng, 5, size=(100, 130))
+    first, second = script["tiles_of"](np.zeros((100, 130, 3)), numbers)
+    assert first[0].shape == second[0].shape == (128, 128, 3)
+    assert set(np.unique(first[1][:100, :, 0])) == {0, 1}
+    assert set(np.unique(first[1][100:])) == {255}
+
+
+def test_without_skips_the_decoder_convolves_its_own_map_alone(script, tmp_path, rng):
+    whole, alone = (script["network"](1 / 16, with_skips) for with_skips in (True, False))
+    filters = [4, 8, 16, 32]
+    assert whole.count_params() - alone.count_params() == sum(9 * n**2 for n in filters)
+    images = rng.uniform(size=(1, 32, 48, 3)).astype("float32")
+    alone.save(tmp_path / "alone.keras")
+    again = keras.saving.load_model(tmp_path / "alone.keras")
+    np.testing.assert_array_equal(again(images), alone(images))
