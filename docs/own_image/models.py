@@ -1,6 +1,6 @@
 """The folder of the page "Your own image": its script, its models as ONNX files, the runtime.
 
-python docs/own_image/models.py FOLDER --runtime node_modules/onnxruntime-web/dist
+python docs/own_image/models.py FOLDER
 """
 
 import argparse
@@ -13,7 +13,8 @@ from PIL import Image
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parents[1] / "chapters" / "results"
-RUNTIME = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+RUNTIME = HERE.parent / "_build/npm/node_modules/onnxruntime-web/dist"  # docs/build.py fetches it
+RUNTIME_FILES = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 SUBJECTS = {  # {folder of results: title and sentence}; a model that is not there is left out
     "street_scenes": (
         "Street scenes",
@@ -81,12 +82,11 @@ def examples():
     }
 
 
-def write(folder, runtime):
+def write(folder):
     """Fills the folder of the page; returns what the page knows of the models.
 
     Args:
         folder: Where to; ONNX files that are there already, and newer than their models, stay.
-        runtime: The folder `dist` of the npm package onnxruntime-web.
     """
     import keras
 
@@ -94,8 +94,8 @@ def write(folder, runtime):
     from kerasseg.inference.export import export_model
 
     (folder / "ort").mkdir(parents=True, exist_ok=True)
-    for name in RUNTIME:
-        shutil.copy(runtime / name, folder / "ort" / name)
+    for name in RUNTIME_FILES:
+        shutil.copy(RUNTIME / name, folder / "ort" / name)
     for name in ("own_image.js", "own_image.css"):
         shutil.copy(HERE / name, folder / name)
     described, images = [], examples()
@@ -119,7 +119,5 @@ def write(folder, runtime):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--runtime", type=Path, required=True)
-    options = parser.parse_args()
-    for model in write(options.folder, options.runtime):
+    for model in write(parser.parse_args().folder):
         print(f"{model['title']}: {model['bytes'] / 1e6:.1f} MB")

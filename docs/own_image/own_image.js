@@ -20,7 +20,7 @@ const ownImage = (() => {
         shares.push(pixel < old ? Math.max(overlap, 0) / scale : 0);
       }
     }
-    return {first, shares, reach};
+    return {first, shares: Float32Array.from(shares), reach};
   }
 
   /** The same of linear interpolation; over a wider range where the image shrinks. */
@@ -38,38 +38,45 @@ const ownImage = (() => {
       first.push(from);
       shares.push(...row.map((share) => share / total));
     }
-    return {first, shares, reach};
+    return {first, shares: Float32Array.from(shares), reach};
+  }
+
+  /** A function that gives row y of an image at another size: one array, which it fills anew. */
+  function rowsOf(image, height, width) {
+    const shrinks = height <= image.height && width <= image.width;
+    const weights = shrinks ? areaWeights : triangleWeights, n = image.channels;
+    const rows = weights(image.height, height), columns = weights(image.width, width);
+    const stride = image.width * n, half = new Float32Array(stride);
+    const row = new Float32Array(width * n);
+    return (y) => {
+      half.fill(0);
+      row.fill(0);
+      for (let k = 0; k < rows.reach; k++) {
+        const share = rows.shares[y * rows.reach + k];
+        if (share === 0) continue;
+        const from = (rows.first[y] + k) * stride;
+        for (let i = 0; i < stride; i++) half[i] += share * image.data[from + i];
+      }
+      for (let x = 0; x < width; x++)
+        for (let k = 0; k < columns.reach; k++) {
+          const share = columns.shares[x * columns.reach + k];
+          if (share === 0) continue;
+          const from = (columns.first[x] + k) * n;
+          for (let c = 0; c < n; c++) row[x * n + c] += share * half[from + c];
+        }
+      return row;
+    };
   }
 
   /** An image of another size; whole numbers (`round`) stay whole and from 0 to 255. */
   function resize(image, height, width, round = false) {
     if (image.height === height && image.width === width) return image;
-    const shrinks = height <= image.height && width <= image.width;
-    const weights = shrinks ? areaWeights : triangleWeights, channels = image.channels;
-    const rows = weights(image.height, height), columns = weights(image.width, width);
-    const half = new Float32Array(height * image.width * channels);
-    const stride = image.width * channels;
-    for (let y = 0; y < height; y++)
-      for (let k = 0; k < rows.reach; k++) {
-        const share = Math.fround(rows.shares[y * rows.reach + k]);
-        if (share === 0) continue;
-        const from = Math.min(rows.first[y] + k, image.height - 1) * stride;
-        for (let i = 0; i < stride; i++) half[y * stride + i] += share * image.data[from + i];
-      }
-    const data = new Float32Array(height * width * channels);
-    for (let x = 0; x < width; x++)
-      for (let k = 0; k < columns.reach; k++) {
-        const share = Math.fround(columns.shares[x * columns.reach + k]);
-        if (share === 0) continue;
-        const from = Math.min(columns.first[x] + k, image.width - 1);
-        for (let y = 0; y < height; y++)
-          for (let c = 0; c < channels; c++)
-            data[(y * width + x) * channels + c] +=
-              share * half[(y * image.width + from) * channels + c];
-      }
+    const stride = width * image.channels, data = new Float32Array(height * stride);
+    const row = rowsOf(image, height, width);
+    for (let y = 0; y < height; y++) data.set(row(y), y * stride);
     if (round)
       for (let i = 0; i < data.length; i++) data[i] = Math.min(255, Math.max(0, rint(data[i])));
-    return {data, height, width, channels};
+    return {data, height, width, channels: image.channels};
   }
 
   /** Halves go to the even neighbour, as in NumPy. */
@@ -147,29 +154,45 @@ const ownImage = (() => {
     return given;
   }
 
-  /** The ids of every pixel of `image`, from what the model returned for the prepared image. */
+  /** The ids of every pixel of `image`, from what the model returned for the prepared image.
+
+  Row by row: all probabilities of a photograph from a phone would fill the memory of a page. */
   function finish(map, image, model) {
-    return classes(resize(probabilities(map, model), image.height, image.width));
+    const {height, width} = image, small = probabilities(map, model);
+    if (small.height === height && small.width === width) return classes(small);
+    const ids = new Uint8Array(height * width), row = rowsOf(small, height, width);
+    for (let y = 0; y < height; y++)
+      ids.set(classes({data: row(y), height: 1, width, channels: small.channels}), y * width);
+    return ids;
   }
 
   // ------------------------------------------------------------------------ page
 
-  const LARGEST = 1 << 20; // pixels that a model without a size of its own is given at most
+  const STRIP = 256; // rows that are decoded at once: a phone's canvas holds no large image
+  const LARGEST = {classes: 1 << 20, image: 1 << 18}; // pixels: what one core does in seconds
   const sessions = new Map();
   let running = 0; // the newest run; older ones stop when they notice
 
+  const reason = (error) => String(error.message || error).split("\n")[0].replace(/\.$/, "");
+
   function session(model, base) {
     if (!window.WebAssembly)
-      throw new Error("This browser has no WebAssembly, which runs the model. Update it.");
+      throw new Error("This browser has no WebAssembly, which runs the model. Update the browser.");
     if (!window.ort)
       throw new Error("The runtime is missing: onnxruntime-web did not load. Reload the page.");
     if (!sessions.has(model.file)) {
       ort.env.wasm.numThreads = 1; // more need headers that static hosts do not send
+      ort.env.wasm.proxy = true; // in a worker, so that the page can be scrolled meanwhile
       ort.env.wasm.wasmPaths = new URL("ort/", base).href;
       const options = {executionProviders: ["wasm"], graphOptimizationLevel: "all"};
       const made = ort.InferenceSession.create(new URL(model.file, base).href, options);
-      made.catch(() => sessions.delete(model.file));
-      sessions.set(model.file, made);
+      sessions.set(
+        model.file,
+        made.catch((error) => {
+          sessions.delete(model.file);
+          throw new Error(`The model did not load: ${reason(error)}. Reload the page.`);
+        }),
+      );
     }
     return sessions.get(model.file);
   }
@@ -184,20 +207,28 @@ const ownImage = (() => {
       const name = file.name || "The file";
       throw new Error(`${name} is not an image that this browser reads. Save it as PNG or JPEG.`);
     }
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
-    const context = canvas.getContext("2d", {willReadFrequently: true});
-    if (!context || bitmap.width * bitmap.height > 5e7)
+    const {width, height} = bitmap, name = file.name || "The image";
+    if (width * height > 5e7)
       throw new Error(
-        `Expected an image of at most 50 million pixels. Received: ` +
-          `${bitmap.width} × ${bitmap.height}. Use kerasseg predict for it.`,
+        `${name} has ${width} × ${height} pixels, and this page takes at most 50 million. ` +
+          "Use kerasseg predict for it.",
       );
-    context.drawImage(bitmap, 0, 0);
-    const {data} = context.getImageData(0, 0, bitmap.width, bitmap.height);
-    const pixels = new Float32Array(bitmap.width * bitmap.height * 3);
-    for (let i = 0; i < pixels.length / 3; i++)
-      for (let c = 0; c < 3; c++) pixels[3 * i + c] = data[4 * i + c];
-    return {data: pixels, height: bitmap.height, width: bitmap.width, channels: 3};
+    const data = new Uint8ClampedArray(height * width * 3), canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [width, Math.min(STRIP, height)];
+    const context = canvas.getContext("2d", {willReadFrequently: true});
+    for (let top = 0; top < height; top += STRIP) {
+      const rows = Math.min(STRIP, height - top), from = 3 * top * width;
+      context.clearRect(0, 0, width, rows);
+      context.drawImage(bitmap, 0, -top);
+      const part = context.getImageData(0, 0, width, rows).data;
+      for (let i = 0; i < rows * width; i++) {
+        if (part[4 * i + 3] < 255)
+          throw new Error(`${name} is partly transparent. Save it without an alpha channel.`);
+        for (let c = 0; c < 3; c++) data[from + 3 * i + c] = part[4 * i + c];
+      }
+    }
+    bitmap.close();
+    return {data, height, width, channels: 3};
   }
 
   async function run(model, given, base) {
@@ -205,27 +236,30 @@ const ownImage = (() => {
     const shape = [1, given.height, given.width, given.channels];
     const start = performance.now();
     const input = new ort.Tensor("float32", scaled(given), shape);
-    const output = (await loaded.run({[loaded.inputNames[0]]: input}))[loaded.outputNames[0]];
+    const output = await loaded.run({[loaded.inputNames[0]]: input}).then(
+      (outputs) => outputs[loaded.outputNames[0]],
+      (error) => {
+        throw new Error(`The model could not run: ${reason(error)}. Try a smaller image.`);
+      },
+    );
     const seconds = (performance.now() - start) / 1000;
     const [, height, width, channels] = output.dims;
     return {map: {data: output.data, height, width, channels}, seconds};
   }
 
-  /** Draws onto a canvas; `colour(i)` is the [red, green, blue] of pixel i. */
+  /** Draws onto a canvas; `colour(i, c)` is the red, green or blue (c) of pixel i. */
   function draw(canvas, height, width, colour) {
     [canvas.width, canvas.height] = [width, height];
     const context = canvas.getContext("2d"), picture = context.createImageData(width, height);
     for (let i = 0; i < height * width; i++) {
-      picture.data.set(colour(i), 4 * i);
+      for (let c = 0; c < 3; c++) picture.data[4 * i + c] = colour(i, c);
       picture.data[4 * i + 3] = 255;
     }
     context.putImageData(picture, 0, 0);
   }
 
-  const colourOf = (image) => (i) =>
-    image.channels === 3
-      ? image.data.subarray(3 * i, 3 * i + 3)
-      : [image.data[i], image.data[i], image.data[i]];
+  const colourOf = ({data, channels}) =>
+    channels === 3 ? (i, c) => data[3 * i + c] : (i) => data[i];
 
   function mount(root, models, base) {
     const find = (name) => root.querySelector(`[data-part="${name}"]`);
@@ -262,8 +296,12 @@ const ownImage = (() => {
           Object.assign(picture, {src: new URL(example.file, base).href, alt: example.title});
           button.append(picture);
           button.addEventListener("click", async () => {
-            const answer = await fetch(picture.src);
-            take(new File([await answer.blob()], example.title));
+            try {
+              const answer = await fetch(picture.src);
+              take(new File([await answer.blob()], example.title));
+            } catch {
+              say("The example did not load. Is there a connection to the site?", true);
+            }
           });
           return button;
         }),
@@ -274,11 +312,16 @@ const ownImage = (() => {
     }
 
     async function take(file) {
+      const mine = ++running;
       say("Reading the image …");
+      result.hidden = true;
+      image = null;
       try {
-        image = await decode(file);
+        const decoded = await decode(file);
+        if (mine !== running) return; // another image came meanwhile
+        image = decoded;
       } catch (error) {
-        return say(error.message, true);
+        return mine === running && say(error.message, true);
       }
       predict();
     }
@@ -286,8 +329,9 @@ const ownImage = (() => {
     async function predict() {
       const mine = ++running, chosen = model;
       let shown = image, remark = "";
-      if (!chosen.imageSize && shown.height * shown.width > LARGEST) {
-        const scale = Math.sqrt(LARGEST / (shown.height * shown.width));
+      const most = LARGEST[chosen.kind] || LARGEST.classes;
+      if (!chosen.imageSize && shown.height * shown.width > most) {
+        const scale = Math.sqrt(most / (shown.height * shown.width));
         shown = resize(shown, ...["height", "width"].map((k) => Math.floor(shown[k] * scale)), true);
         remark = ` It was scaled to ${shown.width} × ${shown.height}, since this page runs on one core.`;
       }
@@ -298,13 +342,13 @@ const ownImage = (() => {
       try {
         const {map, seconds} = await run(chosen, prepare(shown, chosen), base);
         if (mine !== running) return;
-        if (map.data.some(Number.isNaN)) throw new Error("The model returned no numbers.");
+        if (map.data.some(Number.isNaN)) throw new Error("The model returned no numbers for this image.");
         (chosen.kind === "image" ? showImage : showClasses)(chosen, shown, map);
         result.hidden = false;
         say(`Done in ${seconds.toFixed(2)} s on this machine; the image has not left it.${remark}`);
         root.dispatchEvent(new CustomEvent("own-image-done"));
       } catch (error) {
-        if (mine === running) say(`The model could not run: ${error.message}`, true);
+        if (mine === running) say(error.message, true);
       }
     }
 
@@ -316,7 +360,8 @@ const ownImage = (() => {
         .map(({name, colour}, i) => ({name, colour, share: counts[i] / ids.length}))
         .sort((a, b) => b.share - a.share);
       draw(under, shown.height, shown.width, colourOf(shown));
-      draw(over, shown.height, shown.width, (i) => chosen.classes[ids[i]].colour);
+      const palette = chosen.classes.flatMap(({colour}) => colour);
+      draw(over, shown.height, shown.width, (i, c) => palette[3 * ids[i] + c]);
       over.style.clipPath = "";
       const words = shares.map(({name, share}) => `${name} ${(100 * share).toFixed(1)} %`);
       over.setAttribute("aria-label", `Predicted classes: ${words.join(", ")}`);
@@ -346,7 +391,7 @@ const ownImage = (() => {
       draw(under, shown.height, shown.width, colourOf(shown));
       draw(over, shown.height, shown.width, colourOf(after));
       over.style.opacity = 1;
-      over.setAttribute("aria-label", "The image after the model, right of the line before it");
+      over.setAttribute("aria-label", "The image after the model; what it was given shows beside it");
       find("legend").hidden = true;
       find("slider-label").textContent = "After (left) and before (right)";
       redraw = () => (over.style.clipPath = `inset(0 ${100 - slider.value}% 0 0)`);
@@ -369,10 +414,12 @@ const ownImage = (() => {
         if (file) take(file);
         else if (name === "drop") say("That was no file. Drop an image file.", true);
       });
+    for (const name of ["dragover", "drop"]) // beside the zone, a browser would leave the page
+      window.addEventListener(name, (event) => event.preventDefault());
     choose(model);
   }
 
-  const api = {resize, probabilities, classes, grey, addNoise, prepare, finish, mount, last: null};
+  const api = {resize, probabilities, classes, grey, addNoise, prepare, finish, decode, mount, last: null};
   return api;
 })();
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageCms
 
+from kerasseg.datasets.files import read_image
 from kerasseg.inference import predict_image
 from kerasseg.inference.resizing import resize_image
 from kerasseg_command import main
@@ -27,7 +28,7 @@ RESULTS = ROOT / "chapters" / "results"
 SHELL = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Your own image</title>'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    '<link rel="icon" href="data:,"><link rel="stylesheet" href="own_image.css">'
+    '<link rel="icon" href="data:,">'
 )
 
 
@@ -37,22 +38,15 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def runtime():
-    """onnxruntime-web as the site's build has fetched it."""
-    found = sorted(ROOT.glob("docs/_build/**/onnxruntime-web/dist"))
-    if not found:
-        pytest.skip("build the site first: python docs/build.py")
-    return found[0]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory, runtime):
+def site(tmp_path_factory):
     """The address of a server that has the page and nothing else, and what the page knows."""
     specification = importlib.util.spec_from_file_location("own_models", OWN_IMAGE / "models.py")
     models = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(models)
+    if not models.RUNTIME.exists():
+        pytest.fail(f"{models.RUNTIME} is missing. Build the site first: python docs/build.py")
     folder = tmp_path_factory.mktemp("own_image")
-    described = models.write(folder, runtime)
+    described = models.write(folder)
     (folder / "index.html").write_text(SHELL + (OWN_IMAGE / "own_image.html").read_text())
     handler = functools.partial(Handler, directory=folder)
     with http.server.ThreadingHTTPServer(("localhost", 0), handler) as server:
@@ -127,15 +121,27 @@ def array(driver, expression, dtype):
     return np.frombuffer(base64.b64decode(words), dtype)
 
 
-@pytest.fixture
-def photograph(tmp_path, rng):
-    """An image of a size that no model was trained on."""
-    y, x = np.mgrid[:151, :203] / 20
+def scene(shape):
+    """Coloured waves with noise, uint8: of a size that no model was trained on."""
+    y, x = np.mgrid[: shape[0], : shape[1]] / 20
     image = np.stack([np.sin(y), np.cos(x + y), np.sin(x)], -1) * 90 + 128
-    Image.fromarray((image + rng.normal(0, 9, image.shape)).clip(0, 255).astype("uint8")).save(
-        tmp_path / "photograph.png"
-    )
+    noise = np.random.default_rng(0).normal(0, 9, image.shape)
+    return Image.fromarray((image + noise).clip(0, 255).astype("uint8"))
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    scene((151, 203)).save(tmp_path / "photograph.png")
     return tmp_path / "photograph.png"
+
+
+@pytest.fixture
+def phone(tmp_path):
+    """A photograph as phones write it: lying on its side, with a tag that says so."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    scene((420, 563)).save(tmp_path / "phone.jpg", quality=85, exif=exif)
+    return tmp_path / "phone.jpg"
 
 
 def models_of(kind):
@@ -144,31 +150,34 @@ def models_of(kind):
     return [name for name in there if (name == "photograph_denoising") == (kind == "image")]
 
 
+def command(model, path, output):
+    """The label map that `kerasseg predict` writes."""
+    assert (
+        main(["predict", str(RESULTS / model / "model.keras"), str(path), "--output", str(output)])
+        == 0
+    )
+    return np.asarray(Image.open(output / f"{path.stem}.png"))
+
+
 @pytest.mark.parametrize("name", models_of("classes"))
-@pytest.mark.parametrize("source", ["photograph", "example"])
-def test_the_class_map_is_that_of_kerasseg_predict(page, site, photograph, tmp_path, name, source):
+@pytest.mark.parametrize("source", ["photograph", "phone", "example"])
+def test_the_class_map_is_that_of_kerasseg_predict(page, site, request, tmp_path, name, source):
     choose(page, name)
-    example = page.find_element("css selector", ".own-image-example")
-    if source == "photograph":
-        words = done(page, lambda: drop(page, photograph))
-    else:
+    if source == "example":
         address, models = site
-        words = done(page, example.click)
-        photograph = tmp_path / "example.png"
+        path = tmp_path / "example.png"
         with urllib.request.urlopen(address + models[name]["examples"][0]["file"]) as answer:
-            photograph.write_bytes(answer.read())
+            path.write_bytes(answer.read())
+        words = done(page, page.find_element("css selector", ".own-image-example").click)
+    else:
+        path = request.getfixturevalue(source)
+        words = done(page, lambda: drop(page, path))
     assert words.startswith("Done in ")
     ids = array(page, "ownImage.last.ids", "uint8")
 
-    arguments = [
-        str(RESULTS / name / "model.keras"),
-        str(photograph),
-        "--output",
-        str(tmp_path / "o"),
-    ]
-    assert main(["predict", *arguments]) == 0
-    expected = np.asarray(Image.open(tmp_path / "o" / f"{photograph.stem}.png"))
+    expected = command(name, path, tmp_path / "maps")
     assert ids.size == expected.size
+    assert len(np.unique(expected)) > 1
     assert np.mean(ids.reshape(expected.shape) == expected) >= 0.999
     shares = page.find_elements("css selector", '[data-part="shares"] tr')
     assert sum(float(row.text.split()[-2]) for row in shares) == pytest.approx(100, abs=0.6)
@@ -203,13 +212,133 @@ def test_images_are_resized_as_the_command_does(page, rng, size):
     assert np.mean(difference > 0) < 1e-3
 
 
-def test_what_is_no_image_is_one_sentence(page, tmp_path):
+def reading(image, path, driver, **options):
+    """The file of an image, and its pixels as the page decodes them."""
+    image.save(path, **options)
+    driver.execute_async_script(
+        """const [words, name, done] = arguments;
+           const bytes = Uint8Array.from(atob(words), (letter) => letter.charCodeAt());
+           ownImage.decode(new File([bytes], name)).then((image) => done(window.decoded = image));
+        """,
+        base64.b64encode(path.read_bytes()).decode(),
+        path.name,
+    )
+    shape = driver.execute_script("return [decoded.height, decoded.width, 3]")
+    return path, array(driver, "decoded.data", "uint8").reshape(shape)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "options"),
+    [
+        ("a.jpg", "RGB", {"quality": 80}),
+        ("a.jpg", "L", {"progressive": True}),
+        ("a.jpg", "CMYK", {}),
+        ("a.png", "P", {}),
+        ("a.png", "RGBA", {}),
+        ("a.webp", "RGB", {"quality": 80}),
+        ("a.bmp", "RGB", {}),
+    ],
+)
+def test_files_are_decoded_as_the_command_does(page, tmp_path, name, mode, options):
+    image = scene((261, 74)).convert(mode)  # two strips
+    path, decoded = reading(image, tmp_path / name, page, **options)
+    np.testing.assert_array_equal(decoded, read_image(path))
+
+
+def test_the_colour_profile_of_a_file_is_left_aside(page, tmp_path):
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, blue = profile.index(b"rXYZ"), profile.index(b"bXYZ")
+    profile[red : red + 4], profile[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    path, decoded = reading(scene((20, 30)), tmp_path / "a.png", page, icc_profile=bytes(profile))
+    np.testing.assert_array_equal(decoded, read_image(path))
+
+
+def sentence(driver):
+    """The error that the page shows, as soon as it does."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    found = WebDriverWait(driver, 20).until(
+        lambda driver: driver.find_element("css selector", ".own-image-error")
+    )
+    assert not driver.find_element("css selector", '[data-part="result"]').is_displayed()
+    return found.text
+
+
+def test_what_is_no_image_is_one_sentence(page, photograph, tmp_path):
+    done(page, lambda: drop(page, photograph))  # its result must not stay
     (tmp_path / "notes.png").write_text("no image")
     drop(page, tmp_path / "notes.png")
-    page.execute_async_script("setTimeout(arguments[0], 500)")
-    assert says(page) == (
+    assert sentence(page) == (
         "notes.png is not an image that this browser reads. Save it as PNG or JPEG."
     )
+
+
+def test_a_transparent_image_is_one_sentence(page, photograph):
+    image = Image.open(photograph).convert("RGBA")
+    image.putpixel((5, 7), (1, 2, 3, 0))
+    image.save(photograph)
+    drop(page, photograph)
+    assert sentence(page) == (
+        "photograph.png is partly transparent. Save it without an alpha channel."
+    )
+
+
+def test_a_browser_without_webassembly_is_one_sentence(page, photograph):
+    page.execute_script("delete window.WebAssembly")
+    drop(page, photograph)
+    assert sentence(page) == (
+        "This browser has no WebAssembly, which runs the model. Update the browser."
+    )
+
+
+def test_a_model_that_does_not_load_is_one_sentence(page, photograph):
+    page.execute_cdp_cmd("Network.enable", {})
+    page.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*.onnx"]})
+    try:
+        drop(page, photograph)
+        assert sentence(page).startswith("The model did not load: ")
+        assert sentence(page).endswith(" Reload the page.")
+    finally:
+        page.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    page.get_log("browser")  # the blocked request
+
+
+def test_a_file_is_dropped_on_the_zone_and_does_nothing_beside_it(page):
+    kept, before, after = page.execute_async_script(
+        """const answer = arguments[0], transfer = new DataTransfer();
+           const find = (name) => document.querySelector(`[data-part="${name}"]`);
+           const options = {dataTransfer: transfer, bubbles: true, cancelable: true};
+           document.createElement("canvas").toBlob((blob) => {
+             transfer.items.add(new File([blob], "dropped.png"));
+             const kept = !document.body.dispatchEvent(new DragEvent("drop", options));
+             const before = find("status").textContent;
+             find("zone").dispatchEvent(new DragEvent("drop", options));
+             answer([kept, before, find("status").textContent]);
+           });"""
+    )
+    assert kept
+    assert after == "Reading the image …" != before
+
+
+def test_of_two_images_in_haste_the_second_is_shown(page, photograph, phone):
+    def both():
+        drop(page, phone)
+        drop(page, photograph)
+
+    done(page, both)
+    page.execute_async_script("setTimeout(arguments[0], 1000)")
+    assert page.execute_script("return [ownImage.last.height, ownImage.last.width]") == [151, 203]
+
+
+@pytest.mark.parametrize("name", models_of("image"))
+def test_a_large_image_is_scaled_and_the_page_says_so(page, name, tmp_path):
+    scene((600, 801)).save(tmp_path / "large.png")
+    choose(page, name)
+    words = done(page, lambda: drop(page, tmp_path / "large.png"))
+    height, width = page.execute_script("return [ownImage.last.height, ownImage.last.width]")
+    assert f"It was scaled to {width} × {height}" in words
+    assert height * width <= 2**18
+    assert height / width == pytest.approx(600 / 801, abs=0.01)
 
 
 def test_the_page_works_by_keyboard_and_fits_on_a_phone(page):
