@@ -393,13 +393,20 @@ const ownImage = (() => {
       over.style.opacity = 1;
       over.setAttribute("aria-label", "The image after the model; what it was given shows beside it");
       find("legend").hidden = true;
-      find("slider-label").textContent = "After (left) and before (right)";
+      find("slider-label").textContent = "After the model (left), before it (right)";
       redraw = () => (over.style.clipPath = `inset(0 ${100 - slider.value}% 0 0)`);
       slider.value = 50;
       redraw();
     }
 
     slider.addEventListener("input", () => redraw && redraw());
+    for (const name of ["pointerdown", "pointermove"]) // the image itself is a slider, too
+      find("canvas").addEventListener(name, (event) => {
+        if (!event.buttons) return;
+        const {left, width} = under.getBoundingClientRect();
+        slider.value = (100 * (event.clientX - left)) / width;
+        redraw();
+      });
     noise.querySelector("input").addEventListener("input", (event) => {
       noise.querySelector("output").textContent = event.target.value;
     });

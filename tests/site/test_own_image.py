@@ -1,12 +1,6 @@
 """The page "Your own image": what the browser answers is what `kerasseg predict` writes."""
 
 import base64
-import functools
-import http.server
-import importlib.util
-import json
-import shutil
-import threading
 import urllib.request
 from pathlib import Path
 
@@ -22,68 +16,18 @@ from kerasseg_command import main
 
 pytestmark = pytest.mark.site
 
-ROOT = Path(__file__).parents[2]
-OWN_IMAGE = ROOT / "docs" / "own_image"
-RESULTS = ROOT / "chapters" / "results"
-SHELL = (
-    '<!doctype html><html lang="en"><meta charset="utf-8"><title>Your own image</title>'
-    '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    '<link rel="icon" href="data:,">'
-)
-
-
-class Handler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The address of a server that has the page and nothing else, and what the page knows."""
-    specification = importlib.util.spec_from_file_location("own_models", OWN_IMAGE / "models.py")
-    models = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(models)
-    if not models.RUNTIME.exists():
-        pytest.fail(f"{models.RUNTIME} is missing. Build the site first: python docs/build.py")
-    folder = tmp_path_factory.mktemp("own_image")
-    described = models.write(folder)
-    (folder / "index.html").write_text(SHELL + (OWN_IMAGE / "own_image.html").read_text())
-    handler = functools.partial(Handler, directory=folder)
-    with http.server.ThreadingHTTPServer(("localhost", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://localhost:{server.server_port}/", {each["id"]: each for each in described}
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    profile = tmp_path_factory.mktemp("profile")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900"):
-        options.add_argument(argument)
-    options.add_argument("--disable-background-networking")
-    options.add_argument(f"--user-data-dir={profile}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    driver.set_script_timeout(120)
-    yield driver
-    driver.quit()
+RESULTS = Path(__file__).parents[2] / "chapters" / "results"
 
 
 @pytest.fixture
-def page(driver, site):
-    """The open page; afterwards no error stands in its console, and it asked only its server."""
-    address, _ = site
-    driver.get_log("browser"), driver.get_log("performance")  # forgets earlier pages
-    driver.get(address)
-    yield driver
-    assert driver.get_log("browser") == []
-    messages = [json.loads(x["message"])["message"] for x in driver.get_log("performance")]
-    asked = [x["params"]["request"]["url"] for x in messages if "request" in x["params"]]
-    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+def page(browser):
+    """The driver of the built page; afterwards no error was logged and no other server asked."""
+    browser.open("own_image/index.html")
+    browser.driver.set_script_timeout(120)
+    yield browser.driver
+    assert browser.errors() == []
+    known = (browser.address, "data:", "blob:")
+    assert [url for url in browser.requests() if not url.startswith(known)] == []
 
 
 def done(driver, action):
@@ -152,23 +96,22 @@ def models_of(kind):
 
 def command(model, path, output):
     """The label map that `kerasseg predict` writes."""
-    assert (
-        main(["predict", str(RESULTS / model / "model.keras"), str(path), "--output", str(output)])
-        == 0
-    )
+    words = ["predict", RESULTS / model / "model.keras", path, "--output", output]
+    assert main([str(word) for word in words]) == 0
     return np.asarray(Image.open(output / f"{path.stem}.png"))
 
 
 @pytest.mark.parametrize("name", models_of("classes"))
 @pytest.mark.parametrize("source", ["photograph", "phone", "example"])
-def test_the_class_map_is_that_of_kerasseg_predict(page, site, request, tmp_path, name, source):
+def test_the_class_map_is_that_of_kerasseg_predict(page, browser, request, tmp_path, name, source):
     choose(page, name)
     if source == "example":
-        address, models = site
         path = tmp_path / "example.png"
-        with urllib.request.urlopen(address + models[name]["examples"][0]["file"]) as answer:
+        button = browser.find(".own-image-example")
+        address = browser.find(".own-image-example img").get_attribute("src")
+        with urllib.request.urlopen(address) as answer:
             path.write_bytes(answer.read())
-        words = done(page, page.find_element("css selector", ".own-image-example").click)
+        words = done(page, button.click)
     else:
         path = request.getfixturevalue(source)
         words = done(page, lambda: drop(page, path))
@@ -341,11 +284,10 @@ def test_a_large_image_is_scaled_and_the_page_says_so(page, name, tmp_path):
     assert height / width == pytest.approx(600 / 801, abs=0.01)
 
 
-def test_the_page_works_by_keyboard_and_fits_on_a_phone(page):
+def test_the_page_works_by_keyboard_and_fits_on_a_phone(page, browser):
     from selenium.webdriver.common.keys import Keys
 
-    metrics = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.resize(360)
     example = page.find_element("css selector", ".own-image-example")
     done(page, lambda: example.send_keys(Keys.ENTER))
     over = page.find_element("css selector", '[data-part="over"]')
@@ -354,4 +296,18 @@ def test_the_page_works_by_keyboard_and_fits_on_a_phone(page):
     assert float(over.value_of_css_property("opacity")) < before
     assert page.execute_script("return document.documentElement.scrollWidth") <= 360
     assert "%" in over.get_attribute("aria-label")
-    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("name", models_of("classes")[:1])
+def test_the_image_itself_is_a_slider(page, browser, photograph, name):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    choose(page, name)
+    done(page, lambda: drop(page, photograph))
+    over, slider = browser.find('[data-part="over"]'), browser.find('[data-part="slider"]')
+    quarter = -over.size["width"] // 4
+    ActionChains(page).move_to_element_with_offset(over, quarter, 0).click_and_hold().perform()
+    assert float(slider.get_attribute("value")) == pytest.approx(25, abs=2)
+    ActionChains(page).move_by_offset(-quarter, 0).release().perform()
+    assert float(slider.get_attribute("value")) == pytest.approx(50, abs=2)
+    assert float(over.value_of_css_property("opacity")) == pytest.approx(0.5, abs=0.02)
