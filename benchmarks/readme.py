@@ -46,9 +46,20 @@ def every_row(rows):
             head = ("", "")
 
 
+def epochs(rows):
+    """The score after each epoch, a training a line."""
+    count = max(len(row["scores"]) for row in rows)
+    yield f"| network | encoder | {' | '.join(f'epoch {i + 1}' for i in range(count))} |"
+    yield f"|---|---|{'---|' * count}"
+    for row in rows:
+        scores = " | ".join(f"{score:.3f}" for score in row["scores"])
+        yield f"| `{row['model']}` | {row['start']} | {scores} |"
+
+
 TABLES = [
     (HERE.parent / "README.md", "layers", summary),
     *((HERE / "README.md", name, every_row) for name in ("layers", "predict", "metrics")),
+    (HERE / "README.md", "pretrained_encoders", epochs),
 ]
 
 
