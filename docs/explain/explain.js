@@ -39,12 +39,22 @@
     return loading[file];
   }
 
-  async function show(place) {
+  // The style sheet, unless the page has it: a canvas asks for its colours when it is drawn.
+  function style() {
+    if (document.querySelector('link[href*="explain.css"]')) return null;
+    return new Promise((resolve) => {
+      document.head.append(h("link", {
+        rel: "stylesheet", href: `${folder}explain.css`, onload: resolve, onerror: resolve,
+      }));
+    });
+  }
+
+  async function show(place, styled) {
     const name = place.dataset.explain;
     const image = [...place.childNodes];
     try {
       if (!explain[name]) await load(`${name}.js`);
-      await Promise.all(explain[name].data.map(load));
+      await Promise.all([styled, ...explain[name].data.map(load)]);
       place.replaceChildren();
       explain[name].mount(place);
       place.dataset.ready = "true";
@@ -56,10 +66,8 @@
 
   function start() {
     const places = [...document.querySelectorAll("div.explain[data-explain]")];
-    if (places.length && !document.querySelector('link[href*="explain.css"]')) {
-      document.head.append(h("link", { rel: "stylesheet", href: folder + "explain.css" }));
-    }
-    places.forEach(show);
+    const styled = places.length ? style() : null;
+    for (const place of places) show(place, styled);
   }
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else setTimeout(start);
@@ -111,10 +119,8 @@
     return says;
   };
 
-  explain.panel = (title, element, className = "") => {
-    const caption = h("figcaption", { id: newId() }, title);
-    return h("figure", { class: `explain-panel ${className}` }, caption, element);
-  };
+  explain.panel = (title, element) =>
+    h("figure", { class: "explain-panel" }, h("figcaption", {}, title), element);
 
   // ---- Controls --------------------------------------------------------------------------------
 
@@ -252,8 +258,7 @@
       class: "explain-grid", role: onselect ? "grid" : "img", tabindex: onselect ? 0 : null,
     });
     const id = newId();
-    const caption = h("figcaption", {}, title);
-    const element = h("figure", { class: "explain-panel" }, caption, svg);
+    const element = explain.panel(title, svg);
     let state;
     if (onselect) {
       svg.addEventListener("click", (event) => {
@@ -319,6 +324,6 @@
         }, text));
       }
     }
-    return { element, svg, draw, caption };
+    return { element, draw };
   };
 })();

@@ -118,9 +118,9 @@
     let result = compute(state.input, state.size, state.padding);
     const redraw = explain.watch(place, draw);
 
-    function write(number_) {
+    function write(changed) {
       const [row, column] = state.selected;
-      state.input[row][column] = explain.clamp(number_, -99, 99);
+      state.input[row][column] = explain.clamp(changed, -99, 99);
       change({});
     }
     function change(next) {
@@ -135,6 +135,7 @@
 
     function draw(width) {
       const { windows, pooled } = result;
+      const n = state.size;
       const list = windows.flat();
       const columns = pooled[0].length;
       const cell = Math.min(38, Math.floor((width - 6) / 8));
@@ -143,8 +144,7 @@
       value.textContent = number(state.input[state.selected[0]][state.selected[1]]);
 
       const current = list[state.window];
-      const colourOf = (i) => explain.colour(i);
-      const tint = (i, marked) => [colourOf(i), marked ? 0.7 : i === state.window ? 0.3 : 0.14];
+      const tint = (i, marked) => [explain.colour(i), marked ? 0.7 : i === state.window ? 0.3 : 0.14];
       const isAt = ({ at }, row, column) => at[0] === row && at[1] === column;
       const inMap = (row, column) => {
         const i = windowOf(row, column);
@@ -155,7 +155,7 @@
           Math.min(end, axis ? map[0].length : map.length));
         const [row, column] = [Math.max(top, 0), Math.max(left, 0)];
         return {
-          row, column, height: bottom - row, width: right - column, colour: colourOf(i),
+          row, column, height: bottom - row, width: right - column, colour: explain.colour(i),
           thick: i === state.window,
         };
       };
@@ -164,21 +164,20 @@
       input.draw({ values: state.input, cell, selected: state.selected, fills: inMap, frames });
       grids.unpooled.draw({ values: result.unpooled, cell, fills: inMap, frames });
 
-      const ofWindow = (row, column) => row * columns + column;
       const cells = last(list.map((_, i) => ({
         row: Math.floor(i / columns), column: i % columns, height: 1, width: 1,
-        colour: colourOf(i), thick: i === state.window,
+        colour: explain.colour(i), thick: i === state.window,
       })));
       for (const name of ["pooled", "mask"]) {
         grids[name].draw({
           values: result[name], cell, frames: cells,
-          fills: (row, column) => tint(ofWindow(row, column), name === "pooled"),
+          fills: (row, column) => tint(row * columns + column, name === "pooled"),
         });
       }
-      const { size: n } = state;
       grids.copied.draw({
         values: result.copied, cell,
-        fills: (row, column) => tint(ofWindow(Math.floor(row / n), Math.floor(column / n)), true),
+        fills: (row, column) =>
+          tint(Math.floor(row / n) * columns + Math.floor(column / n), true),
         frames: last(list.map((_, i) => framed({
           top: n * Math.floor(i / columns), left: n * (i % columns),
         }, i, result.copied))),

@@ -131,6 +131,9 @@
       ],
     });
     let side; // of the plane, in pixels of the screen
+    const map = h("canvas");
+    const x = (value) => ((value + REACH) / (2 * REACH)) * side;
+    const y = (value) => side - x(value);
     const redraw = explain.watch(place, draw);
 
     function move(code) {
@@ -164,9 +167,23 @@
     }
 
     function drawPlane(paper, ink) {
+      const key = `${side} ${paper}`;
+      if (map.dataset.key !== key) drawMap(paper, ink);
+      map.dataset.key = key;
       const context = explain.canvas(plane, side, side);
-      const x = (value) => ((value + REACH) / (2 * REACH)) * side;
-      const y = (value) => side - x(value);
+      context.drawImage(map, 0, 0, side, side);
+      for (const [radius, colour, thickness] of [[11, paper, 7], [11, ink, 3]]) {
+        context.strokeStyle = `rgb(${colour})`;
+        context.lineWidth = thickness;
+        context.beginPath();
+        context.arc(x(state.code[0]), y(state.code[1]), radius, 0, 7);
+        context.stroke();
+      }
+    }
+
+    // All that does not move: what the decoder draws everywhere, and the codes of the test digits.
+    function drawMap(paper, ink) {
+      const context = explain.canvas(map, side, side);
       context.fillStyle = `rgb(${paper})`;
       context.fillRect(0, 0, side, side);
       context.globalAlpha = 0.4;
@@ -195,13 +212,6 @@
         context.strokeText(label, x(mean(0)), y(mean(1)));
         context.fillStyle = colours[label];
         context.fillText(label, x(mean(0)), y(mean(1)));
-      }
-      for (const [radius, colour, thickness] of [[11, paper, 7], [11, ink, 3]]) {
-        context.strokeStyle = `rgb(${colour})`;
-        context.lineWidth = thickness;
-        context.beginPath();
-        context.arc(x(state.code[0]), y(state.code[1]), radius, 0, 7);
-        context.stroke();
       }
     }
   }
