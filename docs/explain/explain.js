@@ -10,6 +10,7 @@
 // image stays.
 (function () {
   "use strict";
+  if (window.explain) return; // a page of several explanations may name this script for each
   const folder = document.currentScript.src.replace(/[^/]*$/, "");
   const explain = { folder, data: {} };
   window.explain = explain;
