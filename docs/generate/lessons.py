@@ -98,6 +98,8 @@ def page(name, site):
         if drawn and heading in explanations:
             cells.append(markdown(explanation(explanations.pop(heading))))
         figures += drawn
+    if name in EXPLANATIONS:
+        cells.append(markdown('<script src="../explain/explain.js"></script>'))
     if explanations:
         raise SystemExit(f"{name} has no headings {list(explanations)}.")
     for number, cell in enumerate(cells):
@@ -160,6 +162,5 @@ def explanation(name):
     image, alt = re.search(r'<img src="([^"]+)" alt="([^"]+)"', path.read_text("utf-8")).groups()
     return (
         f'<div class="explain" data-explain="{html.escape(name)}">'
-        f'<img src="../explain/{image}" alt="{alt}" loading="lazy"></div>\n'
-        '<script src="../explain/explain.js"></script>'
+        f'<img src="../explain/{image}" alt="{alt}" loading="lazy"></div>'
     )

@@ -2,11 +2,10 @@
 
 import os
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
-from generate import sources
+from generate import images, sources
 from generate.repository import CHAPTERS, ROOT
 
 PAGES = {  # files and folders with a page of their own, by their path from the root
@@ -58,9 +57,7 @@ def rewrite(text, file, site):
 
     def image(target):
         path = found(target)
-        copy = site / "images" / path.relative_to(ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, copy)
+        copy = images.copy(path, site / "images" / path.relative_to(ROOT))
         return f"/{copy.relative_to(site).as_posix()}"
 
     def link(match):

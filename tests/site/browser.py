@@ -59,8 +59,9 @@ class Browser:
             theme: `"light"` or `"dark"`: what the system asks for.
         """
         self.resize(width)
-        scheme = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+        wishes = {"prefers-color-scheme": theme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in wishes.items()]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
         self.driver.get("about:blank")
         for log in ("browser", "performance"):
             self.driver.get_log(log)
@@ -77,6 +78,12 @@ class Browser:
 
     def js(self, script, *arguments):
         return self.driver.execute_script(script, *arguments)
+
+    def wait(self, condition, seconds=20):
+        """Waits until `condition()` is true, and returns what it gives."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        return WebDriverWait(self.driver, seconds).until(lambda _: condition())
 
     def errors(self):
         """Warnings and errors in the console since `open`."""
