@@ -1,5 +1,6 @@
-// For every visible text of an explanation: the text, and its contrast with what lies behind it. In a
-// drawing that is the page, the paper of a cell and the colour of the cell.
+// For every visible text inside the given element, by default an explanation: the text, and its
+// contrast with what lies behind it. In a drawing that is the page, the paper of a cell and the colour
+// of the cell.
 const parse = (text) => {
   const [r, g, b, a = 1] = text.match(/[\d.]+/g).map(Number);
   return [r, g, b, a];
@@ -20,12 +21,13 @@ const ratio = (one, other) => {
   return (high + 0.05) / (low + 0.05);
 };
 const found = [];
-const walker = document.createTreeWalker(document.querySelector(".explain"), NodeFilter.SHOW_TEXT);
+const root = document.querySelector(arguments[0] || ".explain");
+const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
 while (walker.nextNode()) {
   const element = walker.currentNode.parentElement;
-  if (!walker.currentNode.textContent.trim() || element.matches("title, option")) continue;
+  if (!walker.currentNode.textContent.trim() || element.matches("title, option, script, style")) continue;
   const style = getComputedStyle(element);
-  if (style.visibility === "hidden") continue;
+  if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
   let ground = behind(element.closest("svg") || element);
   let colour = style.color;
   if (element.closest("svg")) {
