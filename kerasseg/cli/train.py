@@ -21,6 +21,7 @@ from kerasseg.training.devices import find_devices
 from kerasseg.training.evaluation import evaluate, score_table, trust_table
 from kerasseg.training.files import one_line, write_text_whole, write_whole
 from kerasseg.training.label_errors import find_label_errors, save_label_errors
+from kerasseg.training.progress import Progress
 from kerasseg.training.report import write_report
 from kerasseg.training.run_folder import SUSPECTS, lock_folder, read_run
 from kerasseg.training.selection import sample, select
@@ -152,6 +153,7 @@ def train_model(kept, devices, settings):
                     callbacks=[
                         training.UpdateBatchNorm(sample(kept.data)),
                         kept,
+                        *([Progress(kept, devices.count == 1, show)] if kept.writes else ()),
                         *(tensorboard(kept) if kept.writes else ()),
                     ],
                     shuffle=False,  # the pipeline shuffles

@@ -39,9 +39,9 @@ def write_report(folder):
     """Writes `report.html` from what a training run, or an evaluation, left in its folder.
 
     Reads these files, each if it is there: `run.json` (`settings`, `versions`, `epoch`, `best`),
-    `log.csv` (a row an epoch, counted from 1), `evaluation.json` (`split`, `chosen_on` and what
-    `evaluate` returns) and `label_errors.json` (what `save_label_errors` writes). The page leaves
-    out what is not there.
+    `log.csv` (a row an epoch, counted from 1), `progress.json` (what `training.progress` writes),
+    `evaluation.json` (`split`, `chosen_on` and what `evaluate` returns) and `label_errors.json`
+    (what `save_label_errors` writes). The page leaves out what is not there.
 
     Args:
         folder: The folder of the run.
@@ -67,12 +67,14 @@ def write_report(folder):
             "`folder` must hold a training run: run.json, log.csv or evaluation.json. "
             f"Received: folder={str(folder)!r}. `kerasseg train` makes one"
         )
+    progress = progress_of(folder)
     named = evaluation if evaluation.get("class_names") else suspects
     tables = {"Settings": run.get("settings"), "Versions": run.get("versions")}
     page = TEMPLATES.get_template("report.html").render(
         name=folder.resolve().name,
         subject="Training run" if run or log else "Evaluation" if evaluation else "Labels",
-        **headline(run, evaluation),
+        **headline(run, evaluation, progress),
+        progress=progress,
         curves=curves(log, run) if log else [],
         **scores(evaluation, named),
         reliability=reliability(evaluation),
@@ -141,7 +143,7 @@ def read_log(text):
     return log
 
 
-def headline(run, evaluation):
+def headline(run, evaluation, progress):
     """The mean IoU, which is shown large, and the facts beside it."""
     best = run.get("best") or {}
     score, scored_on = evaluation.get("mean_iou"), evaluation.get("split", "validation")
@@ -159,12 +161,41 @@ def headline(run, evaluation):
     facts |= {
         "pixel accuracy": number(evaluation.get("pixel_accuracy")),
         "best epoch": number(best.get("epoch"), ""),
-        "epochs trained": number(run.get("epoch"), ""),
+        "epochs trained": epochs_of(run, progress),
         "classes": len(evaluation.get("class_names", ())) or "–",
     }
+    if progress["left"]:
+        facts["time left"] = progress["left"]
     if evaluation.get("labels") == "multilabel":
         facts["labels"] = facts.pop("classes")
     return {"score": score, "scored_on": scored_on, "facts": facts}
+
+
+def epochs_of(run, progress):
+    """How many epochs are kept, and of how many where there are to be more."""
+    kept, all_of_them = run.get("epoch"), progress["epochs"]
+    return f"{kept} of {all_of_them}" if all_of_them not in (None, kept) else number(kept, "")
+
+
+def progress_of(folder):
+    """What `progress.json` says: how far a training has come, and images of its last epoch."""
+    state = read(folder / "progress.json", read_entries)
+    names, colours = state.get("class_names") or [], state.get("colours") or []
+    return {
+        "epoch": state.get("epoch"),
+        "epochs": state.get("epochs"),
+        "left": state.get("left"),
+        "stopped": state.get("stopped"),
+        "classes": [{"name": name, "colour": each} for name, each in zip(names, colours)],
+        "pictures": [
+            {
+                part: (Path(entry[part]).name, embedded(folder / entry[part]))
+                for part in ("image", "truth", "prediction")
+                if part in entry
+            }
+            for entry in state.get("pictures", ())
+        ],
+    }
 
 
 def curves(log, run):
