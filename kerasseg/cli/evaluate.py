@@ -11,6 +11,7 @@ from tqdm import tqdm
 from kerasseg import datasets, figures
 from kerasseg.cli import model_files
 from kerasseg.cli.paths import check_outside
+from kerasseg.datasets.memory import check_batch_memory
 from kerasseg.training import evaluation
 from kerasseg.training.files import one_line, write_json_whole, write_whole
 from kerasseg.training.page_folder import clear_folder, record_files
@@ -64,6 +65,8 @@ def loaded(options, image_size=None, batch_size=8):
     channels = model_files.channels_of(model, options.model)
     known = model_files.classes_in(model)
     size = image_size or known.image_size
+    if size:
+        check_batch_memory(batch_size, size)
     data = datasets.load(
         "folder",
         data_dir=options.folder,

@@ -51,8 +51,9 @@ def load(path):
 
 
 def reason(error):
-    """The first line of an error, as a sentence."""
-    words = (str(error).strip().splitlines() or [""])[0][:300] or type(error).__name__
+    """The first line of an error, as a sentence; of an error in an object of a config, its own."""
+    text = str(error).rpartition("Exception encountered: ")[2].strip()
+    words = (text.splitlines() or [""])[0][:300] or type(error).__name__
     return words if words.endswith((".", "?", "!")) else f"{words}."
 
 

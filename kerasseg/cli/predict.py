@@ -33,7 +33,7 @@ LONGEST_NAME = 100  # bytes; file systems take 255
 
 
 def run(options):
-    check_size(options.image_size)
+    check_size("--image-size", options.image_size)
     if options.polygons and options.image_size not in (None, ["native"]):
         raise ValueError(
             "--polygons are in pixels of the image itself. Leave out --image-size, or pass native."
@@ -41,6 +41,8 @@ def run(options):
     model = model_files.load(options.model)
     channels = model_files.channels_of(model, options.model)
     known, meaning = model_files.classes_in(model), output_of(model)
+    if options.image_size is None:
+        check_size(f"{options.model}, image_size", known.image_size)
     if len(known.class_names) > 256:
         raise ValueError(
             f"A label map holds ids up to 255, but {options.model} knows {len(known.class_names)} "
@@ -68,15 +70,15 @@ def run(options):
     return 0
 
 
-def check_size(size):
-    """Raises `ValueError` if the words behind --image-size are no size."""
+def check_size(what, size):
+    """Raises `ValueError` for what is no size to predict at, or one that needs too much memory."""
     if size in (None, ["native"]):
         return
     words = "Received: " + " ".join(map(str, size))
     if len(size) != 2 or "native" in size:
-        raise ValueError(f"--image-size: expected H W or native. {words}")
+        raise ValueError(f"{what}: expected H W or native. {words}")
     if size[0] * size[1] > MOST_PIXELS:
-        raise ValueError(f"--image-size: expected {MOST_PIXELS:,} pixels at most. {words}")
+        raise ValueError(f"{what}: expected {MOST_PIXELS:,} pixels at most. {words}")
     remedy = "Take a smaller --image-size."
     check_memory(size[0] * size[1] * 4, f"An image of {size[0]}x{size[1]} pixels", remedy)
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 from kerasseg import datasets, training
 from kerasseg.cli.compiling import compile_for, compiled
 from kerasseg.cli.paths import check_outside
+from kerasseg.datasets.memory import check_batch_memory
 from kerasseg.figures import learning_curves
 from kerasseg.models import unfreeze
 from kerasseg.training.devices import find_devices
@@ -23,7 +24,7 @@ from kerasseg.training.files import one_line, write_text_whole, write_whole
 from kerasseg.training.label_errors import find_label_errors, save_label_errors
 from kerasseg.training.progress import Progress
 from kerasseg.training.report import write_report
-from kerasseg.training.run_folder import SUSPECTS, lock_folder, read_run
+from kerasseg.training.run_folder import SUSPECTS, locked_run, read_run
 from kerasseg.training.selection import sample, select
 from kerasseg_command.main import parse
 from kerasseg_command.terminal import show
@@ -36,10 +37,8 @@ def run(options):
     if options.distribute and devices.count == 1:
         show(f"There is one device: --distribute {options.distribute} changes nothing.")
     check_outside(options.output, options.folder)
-    folder = Path(options.output)
-    if devices.process == 0 and (folder / "run.json").is_file():
-        lock_folder(folder.resolve())  # nobody else changes what is read from here on
-    earlier = read_run(folder)
+    check_batch_memory(options.batch_size, options.image_size)
+    earlier = (read_run if devices.process else locked_run)(Path(options.output))
     selection = selected(options, None if options.force else earlier)
     data = selection.data
     kept = training.Run(

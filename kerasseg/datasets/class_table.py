@@ -24,8 +24,8 @@ def told_classes(path, colours):
     if colours is not None:
         rows = colours.items() if hasattr(colours, "items") else colours
         return checked("`colours`", list(rows) if np.iterable(rows) else rows)
-    listed = checked(text_file, read_classes(text_file)) if text_file.is_file() else None
-    coloured = checked(json_file, read_colours(json_file)) if json_file.is_file() else None
+    listed = checked(text_file, read_classes(text_file)) if is_there(text_file) else None
+    coloured = checked(json_file, read_colours(json_file)) if is_there(json_file) else None
     if listed and coloured:
         if set(listed["class_names"]) != set(coloured["class_names"]):
             raise ValueError(
@@ -35,6 +35,17 @@ def told_classes(path, colours):
         by_name = dict(zip(*coloured.values()))
         return {**listed, "colours": tuple(by_name[name] for name in listed["class_names"])}
     return listed or coloured
+
+
+def is_there(path):
+    """Whether there is a table to read.
+
+    Raises:
+        ValueError: a folder, or a pipe, which would be waited for.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} must be a regular file: a list of the classes. Remove it.")
+    return path.is_file()
 
 
 def read_classes(path):
@@ -125,7 +136,7 @@ def ids_beside(where, line):
 def read_colours(path):
     """[(name, colour)] of a JSON file, {name: [red, green, blue]}."""
     try:
-        return json.loads(read_text(path), object_pairs_hook=list)
+        return json.loads(read_text(path), object_pairs_hook=list, parse_int=as_number)
     except (RecursionError, ValueError) as error:  # a number of thousands of digits, too
         raise ValueError(f"{path} is no JSON: {error}") from error
 

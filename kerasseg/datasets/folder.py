@@ -94,9 +94,12 @@ def find(data_dir, colours=None):
 
     Raises:
         FileNotFoundError: a folder of no known layout, or without images.
+        NotADirectoryError: a file.
         ValueError: more than one layout, two images of one name, or a wrong table of classes.
     """
     path = Path(data_dir)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path} is a file, not a folder. Expected a folder of {LAYOUTS}.")
     table = told_classes(path, colours)
     if (path / "trainannot").is_dir():
         found = camvid.find(path, needed=("train",))

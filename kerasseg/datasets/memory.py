@@ -50,7 +50,7 @@ def gigabytes(count):
     >>> gigabytes(2_700_000_000), gigabytes(340_000_000)
     ('2.7 GB', '0.34 GB')
     """
-    return f"{count / 1e9:.2g} GB" if count < 1e10 else f"{count / 1e9:,.0f} GB"
+    return f"{count / 1e9:.2g} GB" if count < 10**10 else f"{count // 10**9:,} GB"
 
 
 def check_memory(needed, what, remedy):
@@ -66,3 +66,11 @@ def check_memory(needed, what, remedy):
         raise ValueError(
             f"{what} needs {gigabytes(needed)} of memory, and {gigabytes(free)} are free. {remedy}"
         )
+
+
+def check_batch_memory(batch_size, image_size):
+    """Raises `ValueError` if not even a batch of images, float32, fits into the memory."""
+    height, width = image_size
+    what = f"A batch of {batch_size} images of {height}x{width} pixels"
+    remedy = "Take a smaller --image-size or --batch-size."
+    check_memory(12 * batch_size * height * width, what, remedy)

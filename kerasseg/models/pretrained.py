@@ -3,6 +3,7 @@
 import logging
 import math
 import re
+import warnings
 from pathlib import Path
 
 import keras
@@ -106,10 +107,14 @@ def read_source(encoder_weights, application, with_top):
             f"encoder_weights={str(encoder_weights)!r}"
         )
     try:
-        if Path(encoder_weights).suffix == ".keras":
-            return keras.saving.load_model(encoder_weights, compile=False)
-        return read_weights(encoder_weights, build, with_top)
-    except (ValueError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras warns of each layer that does not fit
+            if Path(encoder_weights).suffix == ".keras":
+                source = keras.saving.load_model(encoder_weights, compile=False)
+                source.layers  # noqa: B018, a layer or a loss has none
+                return source
+            return read_weights(encoder_weights, build, with_top)
+    except Exception as error:  # damage shows in many ways
         raise ValueError(
             "The file must be whole and hold the weights of "
             f"keras.applications.{application}. Received: encoder_weights={str(encoder_weights)!r}"

@@ -33,6 +33,7 @@ from kerasseg.training.run_folder import (
     files_of,
     link_or_copy,
     lock_folder,
+    locked_run,
     read_run,
     remove_run,
     same_file,
@@ -163,9 +164,7 @@ class Run(keras.callbacks.Callback):
         self.writes = writes
         self._direction = None
         self._epoch_context = contextlib.ExitStack()
-        if writes and (self.folder / "run.json").is_file():
-            lock_folder(self.folder.resolve())
-        self._found = read_run(self.folder)
+        self._found = locked_run(self.folder) if writes else read_run(self.folder)
         if self._found and not force:
             self._check_same(self._found)
             files = files_of(self.folder, self._found)
@@ -267,8 +266,8 @@ class Run(keras.callbacks.Callback):
             if self.force and self._found and not self.epoch:
                 remove_run(self.folder, self._found)
             self._check_free()
-            self._events_before = {self._name(path) for path in self.folder.glob(EVENTS)}
             self._commit({"files": self._files(self.epoch)})
+            self._events_before = {self._name(path) for path in self.folder.glob(EVENTS)}
             (self.folder / "checkpoints").mkdir(exist_ok=True)
             self._remove_halves()
             self._publish()

@@ -59,6 +59,14 @@ def read_run(folder):
     return None
 
 
+def locked_run(folder):
+    """What `read_run` says, in a folder where nobody else changes it any more if there is a run."""
+    if read_run(folder) is None:
+        return None
+    lock_folder(folder.resolve())
+    return read_run(folder)
+
+
 def check_state(state, path):
     """Raises `ValueError` if what a `run.json` holds is not what a run writes."""
     try:

@@ -1,6 +1,7 @@
 """Reading a model from a file that anyone may have given us."""
 
 import json
+import os
 import zipfile
 
 import keras
@@ -38,17 +39,31 @@ def test_a_model_comes_back_with_its_weights_and_not_compiled(tmp_path, rng):
     assert not loaded.compiled
 
 
+def with_parts(path, compression=zipfile.ZIP_STORED, **parts):
+    """Writes the file anew with other parts, `None` for one that is left out."""
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    named = {"config": "config.json", "weights": "model.weights.h5", "arrays": "model.weights.npz"}
+    content |= {named[name]: part for name, part in parts.items()}
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, part in content.items():
+            if part is not None:
+                archive.writestr(name, part)
+    return path
+
+
 def with_config(path, change):
     """Writes the file anew with a changed config."""
     with zipfile.ZipFile(path) as archive:
-        content = {name: archive.read(name) for name in archive.namelist()}
-    config = json.loads(content["config.json"])
+        config = json.loads(archive.read("config.json"))
     change(config)
-    content["config.json"] = json.dumps(config)
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in content.items():
-            archive.writestr(name, data)
-    return path
+    return with_parts(path, config=json.dumps(config))
+
+
+def config_of(config, kind):
+    """The config of the first layer of a kind."""
+    layers = config["config"]["layers"]
+    return next(layer["config"] for layer in layers if layer["class_name"] == kind)
 
 
 def test_a_loss_that_nobody_knows_does_not_matter_as_it_is_not_loaded(tmp_path):
@@ -75,7 +90,7 @@ def test_a_config_that_makes_no_model_is_one_line_with_the_remedy(tmp_path):
     def spoil(config):
         config["config"]["layers"][1]["config"]["kernel_size"] = [-1, 1]
 
-    with pytest.raises(ValueError, match="model.keras cannot be loaded: .* Take the .keras") as e:
+    with pytest.raises(ValueError, match="model.keras cannot be loaded: .*-1.* Take the .k") as e:
         model_files.load(with_config(saved(plain(), tmp_path), spoil))
     assert "\n" not in str(e.value)
 
@@ -133,3 +148,124 @@ def test_names_without_colours_get_some():
     known = model_files.classes_in(with_classes(plain(), ["a", "b", "c"]))
     assert known.class_names == ("a", "b", "c")
     assert len({*known.colours}) == 3
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"config": b" " * 3 * 10**8}, "damaged: .* bytes unpack to 300,.*, which is no model"),
+        ({"weights": b"\0" * 3 * 10**8}, "damaged: .* bytes unpack to 300,.*, which is no model"),
+        ({"weights": None}, "holds no weights"),
+        ({"weights": None, "arrays": b"junk"}, "cannot be loaded"),
+        ({"weights": b"junk"}, "cannot be loaded"),
+        ({"config": b"[1, 2]"}, "cannot be loaded"),
+        ({"config": b"[" * 10**6}, "damaged"),
+        ({"config": b"\xff\xfe"}, "damaged"),
+        ({"config": b'{"epochs": ' + b"9" * 5000 + b"}"}, "damaged"),
+    ],
+    ids=str,
+)
+def test_an_archive_of_other_parts_is_one_line_and_read_only_if_its_size_is_sound(
+    parts, message, tmp_path
+):
+    path = with_parts(saved(plain(), tmp_path), zipfile.ZIP_DEFLATED, **parts)
+    with pytest.raises(ValueError, match=f"model.keras .*{message}.* Take the .keras") as error:
+        model_files.load(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("place", "value"), [((6, 8), 1), ((8, 10), 99)], ids=["code", "method"])
+def test_an_encrypted_or_unusual_archive_is_one_line(place, value, tmp_path):
+    path = saved(plain(), tmp_path)
+    content = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", place[0]), (b"PK\x01\x02", place[1])):
+        start = content.find(mark)
+        while start >= 0:
+            content[start + offset] = value
+            start = content.find(mark, start + 4)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="model.keras is damaged: .* Take the .keras"):
+        model_files.load(path)
+
+
+def test_only_regular_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.keras")
+    (tmp_path / "device.keras").symlink_to("/dev/zero")
+    (tmp_path / "folder.keras").mkdir()
+    for name in ("pipe", "device", "folder"):
+        with pytest.raises(ValueError, match=f"{name}.keras is no .keras file, nor any regular"):
+            model_files.load(tmp_path / f"{name}.keras")
+
+
+@pytest.mark.parametrize("thing", [keras.layers.Dense(3), keras.losses.MeanSquaredError()])
+def test_a_layer_or_a_loss_is_no_model(thing, tmp_path):
+    config = json.dumps(keras.saving.serialize_keras_object(thing))
+    path = with_parts(saved(plain(), tmp_path), config=config)
+    with pytest.raises(ValueError, match=f"holds a {type(thing).__name__}, which is no model"):
+        model_files.load(path)
+
+
+def test_a_model_that_was_never_built_is_refused(tmp_path):
+    path = saved(keras.Sequential([keras.layers.Conv2D(3, 1)]), tmp_path)
+    with pytest.raises(ValueError, match="holds a model that was never built"):
+        model_files.load(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("Conv2D", {"filters": 10**9}),
+        ("Conv2D", {"filters": 10**30}),
+        ("Conv2D", {"kernel_size": [10**5, 10**5]}),
+    ],
+)
+def test_a_model_that_declares_far_more_weights_than_its_file_holds_is_refused(
+    kind, changes, tmp_path
+):
+    path = saved(plain(), tmp_path)
+    with_config(path, lambda config: config_of(config, kind).update(changes))
+    with pytest.raises(ValueError, match=r"it declares [\d,]+ weights, and holds [\d,]+ bytes of"):
+        model_files.load(path)
+
+
+def test_weights_of_another_model_are_one_line(tmp_path, recwarn):
+    path = saved(plain(), tmp_path)
+    (tmp_path / "other").mkdir()
+    with zipfile.ZipFile(saved(plain(5), tmp_path / "other")) as archive:
+        weights = archive.read("model.weights.h5")
+    with pytest.raises(ValueError, match="cannot be loaded: A total of 1 objects could not") as e:
+        model_files.load(with_parts(path, weights=weights))
+    assert "\n" not in str(e.value)
+    assert not recwarn
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused(number, tmp_path):
+    model = plain()
+    kernel, bias = model.get_weights()
+    bias[1] = number
+    model.set_weights([kernel, bias])
+    with pytest.raises(
+        ValueError, match="weights that are not numbers, in .*bias: the training di"
+    ):
+        model_files.load(saved(model, tmp_path))
+
+
+@pytest.mark.parametrize("names", [["a", "b"], ["a", "b", "c", "d", "e"]])
+def test_names_that_are_not_those_of_the_channels_are_refused(names, tmp_path):
+    path = saved(with_classes(plain(), ["a", "b", "c"]), tmp_path)
+
+    def rename(config):
+        config_of(config, "NamedClasses").update(class_names=names, colours=None)
+
+    with pytest.raises(ValueError, match=f"names {len(names)} classes, but gives scores of 3"):
+        model_files.load(with_config(path, rename))
+
+
+def test_a_model_with_a_dict_of_outputs_is_read(tmp_path):
+    image = keras.Input((None, None, 3))
+    maps = keras.layers.Conv2D(3, 1)(image)
+    other = keras.layers.GlobalAveragePooling2D()(maps)
+    model = model_files.load(saved(keras.Model(image, {"z": maps, "a": other}), tmp_path))
+    assert model_files.channels_of(model, "x.keras") == 3
+    assert len(model_files.classes_in(model).class_names) == 3

@@ -1,6 +1,9 @@
 """`kerasseg predict`: label maps whose score is the model's, at every size."""
 
 import json
+import re
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -8,10 +11,13 @@ import pytest
 from PIL import Image
 
 from kerasseg import predict_image
-from kerasseg.cli.predict import written
+from kerasseg.cli import predict
+from kerasseg.cli.predict import file_names, written
 from kerasseg.datasets.files import read_image, read_mask
+from kerasseg.datasets.png import PngWriter
 from kerasseg.layers import NamedClasses
 from kerasseg.models import classes_of, unet, with_classes
+from tests.conftest import environment
 from tests.datasets.annotations.test_coco_writer import near_borders
 
 
@@ -240,3 +246,157 @@ def test_polygons_are_those_of_the_image_itself(kerasseg, pictures, model_file, 
     words = (pictures / "val", "--output", tmp_path, "--polygons", "--image-size", 32, 48)
     assert kerasseg("predict", model_file, *words) == 2
     assert "Leave out --image-size, or pass native" in capsys.readouterr().err
+
+
+THRESHOLDS = {"one channel": (1, "sigmoid", ["cell"]), "two classes": (2, None, ["rest", "cell"])}
+
+
+@pytest.mark.parametrize("kind", THRESHOLDS)
+def test_a_threshold_decides_what_is_foreground(kind, kerasseg, tmp_path, rng):
+    model = small(*THRESHOLDS[kind])
+    model.save(tmp_path / "model.keras")
+    image = rng.integers(0, 256, (32, 48, 3), "uint8")
+    Image.fromarray(image).save(tmp_path / "x.png")
+    foreground = predict_image(model, image, output="probabilities")[..., -1]
+    for threshold in (0.3, 0.5, 0.52):
+        output = tmp_path / str(threshold)
+        words = ("--output", output, "--image-size", "native", "--threshold", threshold)
+        assert kerasseg("predict", tmp_path / "model.keras", tmp_path / "x.png", *words) == 0
+        found = np.asarray(Image.open(output / "x.png"))
+        np.testing.assert_array_equal(found, foreground > threshold)
+
+
+def test_a_threshold_is_for_each_label_and_for_no_other_model(
+    kerasseg, model_file, tmp_path, rng, capsys
+):
+    model = small(3, "sigmoid", ["a", "b", "c"])
+    model.save(tmp_path / "model.keras")
+    image = rng.integers(0, 256, (32, 48, 3), "uint8")
+    Image.fromarray(image).save(tmp_path / "x.png")
+    words = ("--output", tmp_path / "maps", "--image-size", "native", "--threshold", "0.4")
+    assert kerasseg("predict", tmp_path / "model.keras", tmp_path / "x.png", *words) == 0
+    probabilities = predict_image(model, image, output="probabilities")
+    for i, name in enumerate("abc"):
+        found = np.asarray(Image.open(tmp_path / "maps" / "x" / f"{name}.png"))
+        np.testing.assert_array_equal(found, probabilities[..., i] > 0.4)
+    capsys.readouterr()
+    assert kerasseg("predict", model_file, tmp_path / "x.png", *words) == 2
+    assert "--threshold is for two classes, or for labels, but" in capsys.readouterr().err
+
+
+def test_an_image_written_in_bands_is_the_one_written_whole(
+    kerasseg, model_file, tmp_path, rng, monkeypatch
+):
+    Image.fromarray(rng.integers(0, 256, (45, 60, 3), "uint8")).save(tmp_path / "x.png")
+    words = ("predict", model_file, tmp_path / "x.png", "--overlays", "--probabilities")
+    assert kerasseg(*words, "--output", tmp_path / "whole") == 0
+    monkeypatch.setattr(predict, "BAND", 1)  # a row at a time
+    assert kerasseg(*words, "--output", tmp_path / "rows") == 0
+    files = [path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*.*")]
+    assert len(files) == 3
+    for name in files:
+        whole, rows = (tmp_path / folder / name for folder in ("whole", "rows"))
+        if name.suffix == ".npy":
+            assert whole.read_bytes() == rows.read_bytes()
+        else:
+            np.testing.assert_array_equal(*(np.asarray(Image.open(p)) for p in (whole, rows)))
+
+
+def test_a_large_image_is_predicted_in_tiles(
+    kerasseg, model, model_file, tmp_path, rng, monkeypatch
+):
+    image = rng.integers(0, 256, (70, 130, 3), "uint8")
+    Image.fromarray(image).save(tmp_path / "wide.png")
+    monkeypatch.setattr(predict, "WHOLE", 70 * 130 - 1)
+    monkeypatch.setattr(predict, "TILE", 64)
+    words = ("--image-size", "native", "--output", tmp_path / "maps")
+    assert kerasseg("predict", model_file, tmp_path / "wide.png", *words) == 0
+    found = np.asarray(Image.open(tmp_path / "maps" / "wide.png"))
+    np.testing.assert_array_equal(found, predict_image(model, image, tile=64))
+
+
+def test_names_of_labels_are_those_that_a_file_system_takes():
+    assert file_names(["a", "b/c", "d\x1b[2J"]) == ["a", "b_c", "d_[2J"]
+    assert file_names(["a" * 200, "b"]) == ["label 0", "label 1"]
+    assert file_names(["보행자" * 20, "b"]) == ["label 0", "label 1"]
+    assert file_names(["a", "A"]) == ["label 0", "label 1"]
+
+
+@pytest.mark.parametrize(
+    ("names", "words", "message"),
+    [
+        (("x.png/y.png", "x.jpg"), (), "would be the label map of .*x.jpg and the folder of that"),
+        (("overlays/x.png", "x.png"), ("--overlays",), "would both become .*overlays/x.png"),
+    ],
+)
+def test_label_maps_that_would_lie_upon_each_other_are_refused(
+    names, words, message, kerasseg, model_file, tmp_path, capsys
+):
+    for name in names:
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (5, 4)).save(tmp_path / "in" / name)
+    output = tmp_path / "out"
+    assert kerasseg("predict", model_file, tmp_path / "in", "--output", output, *words) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not output.exists()
+
+
+def test_a_size_that_needs_too_much_memory_is_refused_in_advance(
+    kerasseg, model_file, tmp_path, capsys, monkeypatch
+):
+    Image.new("RGB", (500, 400)).save(tmp_path / "x.png")
+    words = ("predict", model_file, tmp_path / "x.png", "--output", tmp_path / "new")
+    assert kerasseg(*words, "--image-size", 100000, 100000) == 2
+    expected = "--image-size: expected 1,073,741,824 pixels at most. Received: 100000 100000"
+    assert expected in capsys.readouterr().err
+    monkeypatch.setattr("kerasseg.datasets.memory.available_memory", lambda: 10**6)
+    assert kerasseg(*words, "--image-size", 1000, 1000) == 2
+    assert "An image of 1000x1000 pixels needs" in capsys.readouterr().err
+    assert kerasseg(*words) == 2
+    assert "x.png, of 500x400 pixels, needs" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+MEMORY = """
+import resource, sys
+from kerasseg import cli
+def predict(image, output, *words):
+    assert cli.main(["predict", sys.argv[1], image, "--output", output, *words]) == 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+base = predict(sys.argv[2], sys.argv[4] + "/small")
+print(predict(sys.argv[3], sys.argv[4] + "/large", *sys.argv[5:]) - base)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--probabilities", "--overlays"),
+        ("--image-size", "native", "--probabilities", "--overlays"),
+        ("--image-size", "native", "--tile", "256"),
+    ],
+    ids=" ".join,
+)
+def test_108_million_pixels_take_two_gibibytes_in_every_mode(words, tmp_path, rng):
+    model = unet((None, None, 3), 4, width=1 / 32)
+    model = with_classes(model, ["a", "b", "c", "d"], image_size=(64, 64))
+    model.save(tmp_path / "model.keras")
+    rows = rng.integers(0, 256, (100, 12_000, 3), "uint8")
+    for name, height in (("small", 100), ("large", 9_000)):
+        with (
+            open(tmp_path / f"{name}.png", "wb") as file,
+            PngWriter(file, (height, 12_000)) as image,
+        ):
+            for _ in range(height // 100):
+                image.write(rows)
+    paths = (tmp_path / name for name in ("model.keras", "small.png", "large.png", "maps"))
+    result = subprocess.run(
+        [sys.executable, "-c", MEMORY, *map(str, paths), *words],
+        env=environment(keras.backend.backend()),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert int(result.stdout.splitlines()[-1]) < 2 * 2**30

@@ -42,6 +42,15 @@ def test_what_does_not_fit_is_said_in_advance(machine):
         memory.check_memory(2 * 10**9, "An image", "Cut it.")
 
 
+def test_a_batch_that_does_not_fit_is_said_in_advance(machine):
+    memory.check_batch_memory(8, (1000, 1000))
+    words = r"A batch of 8 images of 4000x5000 pixels needs 1\.9 GB .* Take a smaller --image-size"
+    with pytest.raises(ValueError, match=words):
+        memory.check_batch_memory(8, (4000, 5000))
+    with pytest.raises(ValueError, match="needs 120,000,000,"):
+        memory.check_batch_memory(10**400, (1, 1))
+
+
 def test_a_limit_of_the_shell_counts():
     script = (
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))\n"

@@ -73,7 +73,7 @@ def test_every_epoch_draws_four_validation_images_and_the_page(
     assert (state["epoch"], state["epochs"], state["left"]) == (2, 10, "8 s")
     count = min(4, len(run.data.source.splits["validation"]))
     assert len(state["pictures"]) == count
-    images, truths = first_images(run.data.validation, 4)
+    images, _ = first_images(run.data.validation, 4)
     expected = np.asarray(callback.model.predict_on_batch(images)).argmax(-1)
     np.testing.assert_array_equal(label_maps(callback.model, images, False), expected)
     for name, image in zip((f"now{i}_image.png" for i in range(count)), images):

@@ -145,6 +145,17 @@ def test_another_model_under_the_name_of_one_of_the_run_stops_everything(tmp_pat
     run_folder.check_own_model(tmp_path / "best.keras", state(earlier=[own]))
 
 
+def test_a_run_is_read_under_its_lock_and_where_there_is_none_nothing_is_written(tmp_path):
+    assert run_folder.locked_run(tmp_path) is None
+    (tmp_path / "run.json").write_text("[]")
+    with pytest.raises(ValueError, match="not what a run wrote"):
+        run_folder.locked_run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    write(tmp_path, state())
+    assert run_folder.locked_run(tmp_path) == state()
+    assert held(tmp_path) is None
+
+
 @pytest.mark.parametrize("kind", ["text", "link", "folder"])
 def test_a_lock_of_somebody_else_is_left_alone(kind, tmp_path):
     path, mine = tmp_path / ".lock", tmp_path / "mine"

@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from PIL import Image
 import kerasseg
 from kerasseg import check_dataset
 from kerasseg.datasets import files, load
+from kerasseg.datasets.png import PngWriter
+from tests.conftest import environment
 from tests.datasets.doctor.examples import (
     KOREAN,
     SIZE,
@@ -459,3 +463,41 @@ def test_an_image_of_12000_by_9000_pixels_is_read(folder):
 def test_street_scenes_are_without_fault(scenes_dir):
     report = check_dataset(load("street_scenes", data_dir=scenes_dir))
     assert report.findings == []
+
+
+MEMORY = """
+import resource, sys
+from kerasseg_command import startup; startup.with_keras = False
+from kerasseg.datasets.doctor import check_dataset
+def check(folder):
+    report = check_dataset(folder)
+    assert [f.title for f in report.findings] == ["classes that never occur"], report
+    print(report.total.sizes, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+check(sys.argv[1]); check(sys.argv[2])
+"""
+
+
+@pytest.mark.slow
+def test_900_million_pixels_are_checked_in_constant_memory(tmp_path, rng):
+    for folder, size in (("small", 100), ("large", 30_000)):
+        rows = rng.integers(0, 256, (1, size, 3), "uint8").repeat(20, 0)
+        for kind, palette in (("images", None), ("masks", [(0, 0, 0), (9, 9, 9), (99, 9, 9)])):
+            (tmp_path / folder / kind).mkdir(parents=True)
+            content = rows if palette is None else rows[..., 0] // 128
+            with (
+                open(tmp_path / folder / kind / "x.png", "wb") as file,
+                PngWriter(file, (size, size), palette) as image,
+            ):
+                for _ in range(size // 20):
+                    image.write(content)
+        (tmp_path / folder / "classes.txt").write_text("a\nb\nc\n")
+    result = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(tmp_path / "small"), str(tmp_path / "large")],
+        env=environment("tensorflow"),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    small, large = (int(line.split()[-1]) for line in result.stdout.splitlines())
+    assert "{(30000, 30000): 1}" in result.stdout
+    assert large - small < 2**28
