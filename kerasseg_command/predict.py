@@ -3,7 +3,11 @@
 A label map is a PNG file whose values are class ids, shown in the classes' colours. The model
 file holds the colours and the size that the model was trained at: an image is resized to
 that size as in training, and its label map is resized back to the image's own size. A
-multi-label model gives a folder for each image, with one mask of 0 and 1 per label.
+multi-label model gives a folder for each image, with one mask of 0 and 1 per label. Where a model
+has two classes, or labels, --threshold says how probable the foreground must be.
+
+Images above 4 million pixels that are not resized are predicted in tiles. Nothing is replaced: a
+label map that is there already is an error, and so is an output inside a folder of images.
 
 --polygons writes the outlines of all objects, except for a class called background, into
 annotations.json, as COCO's JSON: correct them by hand with CVAT, Label Studio or another tool,

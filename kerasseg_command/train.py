@@ -27,9 +27,13 @@ writes; KERAS_DISTRIBUTION_NUM_PROCESSES; and KERAS_DISTRIBUTION_PROCESS_ID, fro
 example:
   kerasseg train data/camvid --model unet --image-size 96 128 --epochs 30 --output runs/a
 
+The output folder must be new or empty, or hold a run, and lie outside the folder of images. --force
+removes the files of a run, which its run.json lists, and nothing else. While it trains, report.html
+shows the curves and four validation images after the last epoch; a browser reloads it.
+
 leaves in the output folder:
   best.keras, last.keras   the best and the last epoch, with names and colours of the classes
-  report.html              the run on one page; curves.png, evaluation.json and pictures/ for it
+  report.html              the run on one page; curves.png, JSON files and pictures/ for it
   log.csv, run.json        a row an epoch; the settings and what is kept
   tensorboard/             for `tensorboard --logdir`, where TensorBoard is installed
 
