@@ -68,7 +68,8 @@ def test_it_leaves_models_log_curves_scores_and_a_page(trained):
     assert left == {
         ".lock",
         *("best.keras", "last.keras", "checkpoints", "run.json", "log.csv"),
-        *("evaluation.json", "pictures", "curves.png", "report.html"),
+        *("progress.json", "evaluation.json", "label_errors.json"),
+        *("pictures", "curves.png", "report.html"),
     }
     assert [row["epoch"] for row in log(folder)] == ["1", "2"]
     assert "class weights: {'sky':" in page
