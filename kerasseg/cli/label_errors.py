@@ -23,7 +23,7 @@ def look_for_label_errors(options, folder):
     clear_folder(folder, RECORD)
     regions, images = find_label_errors(model, data, options.regions)
     found = save_label_errors(folder, regions, images, data, options.folder)
-    files = [*record_files(folder), "report.html"]
+    files = [*record_files(folder), RECORD, "report.html"]
     write_json_whole(folder / RECORD, {**found, "files": files})
     write_report(folder)
     if not regions:

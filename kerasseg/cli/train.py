@@ -1,7 +1,6 @@
 """`kerasseg train DIR`: from a folder of images and masks to a model and the page of its run."""
 
 import importlib.util
-import json
 import math
 import os
 import sys
@@ -20,7 +19,7 @@ from kerasseg.figures import learning_curves
 from kerasseg.models import unfreeze
 from kerasseg.training.devices import find_devices
 from kerasseg.training.evaluation import evaluate, score_table, trust_table
-from kerasseg.training.files import one_line, write_text_whole, write_whole
+from kerasseg.training.files import one_line, write_json_whole, write_whole
 from kerasseg.training.label_errors import find_label_errors, save_label_errors
 from kerasseg.training.progress import Progress
 from kerasseg.training.report import write_report
@@ -108,9 +107,10 @@ def settings_of(options):
 
 
 def check_start(options):
-    """Raises `ValueError` for options that say what the model is, where a file says it."""
+    """Raises `ValueError` for options that contradict a file to start from, or would remove it."""
     if options.start is None:
         return
+    folder = Path(options.output)
     own = {"--model": options.model != "unet", "--width": options.width is not None}
     own |= {"--encoder": options.encoder, "--encoder-weights": options.encoder_weights}
     own["--mixed-precision"] = options.mixed_precision
@@ -118,6 +118,11 @@ def check_start(options):
     if given:
         raise ValueError(
             f"--from: the model is that of {options.start}, so leave out {', '.join(given)}."
+        )
+    if options.force and Path(options.start).resolve().is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"--from: {options.start} lies in {folder}, whose run --force would remove. Choose "
+            "another --output."
         )
 
 
@@ -192,9 +197,10 @@ def finish(kept, selection, root):
     data = selection.data
     best = kept.load("best")
     scores = evaluate(best, data.test, data, kept.folder)
+    suspects = find_label_errors(best, data, SUSPECTS)
+    scores["label_errors"] = save_label_errors(kept.folder, *suspects, data, root)
     splits = {"split": selection.scored_on, "chosen_on": selection.chosen_on}
-    words = json.dumps({**splits, **scores}, indent=1)
-    write_text_whole(kept.folder / "evaluation.json", words)
+    write_json_whole(kept.folder / "evaluation.json", {**splits, **scores})
     rows = kept.state["history"]
     columns = {
         name: [math.nan if row[name] is None else row[name] for row in rows] for name in rows[0]
@@ -202,8 +208,6 @@ def finish(kept, selection, root):
     curves = SimpleNamespace(epoch=columns["epoch"], history=columns)
     figure = learning_curves(curves, ["loss", "mean_iou"], ["loss", "mean IoU"])
     write_whole(kept.folder / "curves.png", partial(figure.savefig, dpi=120))
-    suspects = find_label_errors(best, data, SUSPECTS)
-    save_label_errors(kept.folder, *suspects, data, root)
     write_report(kept.folder)
     kept.finish()
     chosen = f"chosen on the {selection.chosen_on} images"

@@ -15,12 +15,12 @@ from PIL import Image
 from kerasseg.anatomy.outputs import to_classes, to_probabilities
 from kerasseg.datasets.doctor.dataset import file_name, progress
 from kerasseg.datasets.doctor.report import relative
-from kerasseg.datasets.files import read_image
+from kerasseg.datasets.files import opened
 from kerasseg.figures import tinted, unit_range
 from kerasseg.inference.prediction import predictor
 from kerasseg.requirements import require
 from kerasseg.training.evaluation import check_output
-from kerasseg.training.files import as_json, write_json_whole, write_whole
+from kerasseg.training.files import as_json, write_whole
 from kerasseg.training.selection import with_source
 
 __all__ = ["Region", "find_label_errors", "save_label_errors"]
@@ -31,6 +31,7 @@ PER_MAP = 5  # regions of a label map that are kept
 DISCOUNT = 0.5  # for each stronger region of the same image
 CONTEXT = 0.5  # of a region's height and width, shown on either side of it
 OUTLINE = (255, 0, 255)
+ORIENTATION, TURNED = 0x0112, 5  # EXIF's tag, and from which value on rows are columns
 
 
 @dataclasses.dataclass
@@ -256,7 +257,10 @@ def scale_to_file(region):
     """Brings a region's box to the size of the image file, which may be larger or smaller."""
     if not Path(region.file).is_file():
         return
-    size = read_image(region.file).shape[:2]
+    with opened(region.file) as picture:
+        width, height = picture.size
+        turned = picture.getexif().get(ORIENTATION, 1) >= TURNED
+    size = (width, height) if turned else (height, width)
     scales = [new / old for new, old in zip(size, region.shape)] * 2
     starts, ends = region.box[:2], region.box[2:]
     region.box = (
@@ -267,20 +271,20 @@ def scale_to_file(region):
 
 
 def save_label_errors(folder, regions, images, data, root=None):
-    """Writes `label_errors.json` and the images of the regions, for `write_report`.
+    """Writes the images of the regions, `pictures/suspect….png`.
 
     Args:
-        folder: An existing `pathlib.Path`. The images are `pictures/suspect….png`.
+        folder: A `pathlib.Path`.
         regions, images: What `find_label_errors` returned.
         data: The data set, for the names and colours of its classes.
         root: The folder from which the paths of the images are shown, if they lie in it.
 
     Returns:
-        What `label_errors.json` holds: "images", how many were looked at; "regions", a list of
-        {"split", "file", "box", "labelled", "predicted", "confidence", "share", "score", "image",
-        "truth", "prediction": paths from `folder`}; "class_names" and "colours".
+        What `write_report` shows, a dict of what JSON can hold: "images", how many were looked at;
+        "regions", a list of {"split", "file", "box", "labelled", "predicted", "confidence",
+        "share", "score", "image", "truth", "prediction": paths from `folder`}; "class_names" and
+        "colours".
     """
-    (folder / "pictures").mkdir(exist_ok=True)
     entries = []
     for i, region in enumerate(regions):
         entry = dataclasses.asdict(region)
@@ -288,14 +292,14 @@ def save_label_errors(folder, regions, images, data, root=None):
         entry["file"] = str(relative(Path(region.file), root)) if root else region.file
         for part in ("image", "truth", "prediction"):
             entry[part] = f"pictures/suspect{i}_{part}.png"
+            (folder / "pictures").mkdir(parents=True, exist_ok=True)
             write_whole(folder / entry[part], Image.fromarray(getattr(region, part)).save)
         entries.append(entry)
-    found = {
-        "images": images,
-        "regions": entries,
-        "class_names": list(data.class_names),
-        "colours": np.asarray(data.colours).tolist(),
-    }
-    found = as_json(found)
-    write_json_whole(folder / "label_errors.json", found)
-    return found
+    return as_json(
+        {
+            "images": images,
+            "regions": entries,
+            "class_names": list(data.class_names),
+            "colours": np.asarray(data.colours).tolist(),
+        }
+    )

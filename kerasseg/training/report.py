@@ -39,9 +39,10 @@ def write_report(folder):
     """Writes `report.html` from what a training run, or an evaluation, left in its folder.
 
     Reads these files, each if it is there: `run.json` (`settings`, `versions`, `epoch`, `best`),
-    `log.csv` (a row an epoch, counted from 1), `progress.json` (what `training.progress` writes),
-    `evaluation.json` (`split`, `chosen_on` and what `evaluate` returns) and `label_errors.json`
-    (what `save_label_errors` writes). The page leaves out what is not there.
+    `log.csv` (a row an epoch, counted from 1), `progress.json` (what `training.progress` writes) and
+    `evaluation.json` (`split`, `chosen_on` and what `evaluate` returns; under "label_errors", what
+    `save_label_errors` returns) or, of a check of labels, `label_errors.json` with the latter. The
+    page leaves out what is not there.
 
     Args:
         folder: The folder of the run.
@@ -61,7 +62,7 @@ def write_report(folder):
     run = read(folder / "run.json", read_entries)
     log = read(folder / "log.csv", read_log)
     evaluation = read(folder / "evaluation.json", read_entries)
-    suspects = read(folder / "label_errors.json", read_entries)
+    suspects = evaluation.get("label_errors") or read(folder / "label_errors.json", read_entries)
     if not (run or log or evaluation or suspects):
         raise ValueError(
             "`folder` must hold a training run: run.json, log.csv or evaluation.json. "

@@ -26,7 +26,7 @@ PICTURES = tuple(
 )
 FILES = (  # of every run, beside its checkpoints
     *("run.json", "log.csv", "best.keras", "last.keras"),
-    *("progress.json", "evaluation.json", "label_errors.json", "curves.png", "report.html"),
+    *("progress.json", "evaluation.json", "curves.png", "report.html"),
     *PICTURES,
 )
 OTHER_FOLDER = "Choose another folder."

@@ -37,6 +37,18 @@ def test_what_the_file_says_is_not_said_again(tmp_path, capsys, given, named):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_is_not_removed_that_holds_the_model_to_start_from(start, tmp_path, capsys):
+    make_folder(tmp_path / "set", [ids(i) for i in range(5)])
+    words = ["train", tmp_path / "set", "--output", start.parent, "--from", start, "--force"]
+    (start.parent / "run.json").write_text(
+        '{"epoch": 0, "best": null, "history": [], "settings": {}}'
+    )
+    assert cli.main([*map(str, words)]) == 2
+    assert "whose run --force would remove. Choose another --output." in capsys.readouterr().err
+    (start.parent / "run.json").unlink()
+    assert start.exists()
+
+
 def test_steps_are_smaller_from_a_file_and_the_encoder_is_frozen_for_a_fifth_of_the_epochs():
     options = parse(["train", "d", "--output", "o", "--from", "a.keras", "--freeze", "encoder"])
     settings = command.settings_of(options)

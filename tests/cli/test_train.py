@@ -68,7 +68,7 @@ def test_it_leaves_models_log_curves_scores_and_a_page(trained):
     assert left == {
         ".lock",
         *("best.keras", "last.keras", "checkpoints", "run.json", "log.csv"),
-        *("progress.json", "evaluation.json", "label_errors.json"),
+        *("progress.json", "evaluation.json"),
         *("pictures", "curves.png", "report.html"),
     }
     assert [row["epoch"] for row in log(folder)] == ["1", "2"]
