@@ -22,9 +22,9 @@ from kerasseg.training.selection import sample
 EPOCHS = 5
 RUNS = {  # the settings that differ
     "from scratch, steps of 0.002": {"start": None, "learning_rate": 2e-3},
-    "from scratch, steps of 0.0005": {"start": None, "learning_rate": 5e-4},
     "from the file, steps of 0.002": {"learning_rate": 2e-3},
     "from the file, steps of 0.0005": {"learning_rate": 5e-4},
+    "from scratch, steps of 0.0005": {"start": None, "learning_rate": 5e-4},
     "from the file, 0.0005, encoder frozen in epoch 1": {"learning_rate": 5e-4, "frozen": 1},
 }
 
@@ -68,7 +68,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--start", required=True, help="a .keras file of another task")
     parser.add_argument("--data-dir", required=True)
-    parser.add_argument("--image-size", type=int, nargs=2, default=(96, 96))
+    parser.add_argument("--image-size", type=int, nargs=2, default=(64, 64))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = parser.parse_args()
     known = SimpleNamespace(model="unet", width=0.25, encoder=None, encoder_weights=None)

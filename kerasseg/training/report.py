@@ -161,10 +161,11 @@ def headline(run, evaluation, progress):
         facts["boundary IoU"] = number(evaluation["boundary_iou"])
     facts |= {
         "pixel accuracy": number(evaluation.get("pixel_accuracy")),
-        "best epoch": number(best.get("epoch"), ""),
-        "epochs trained": epochs_of(run, progress),
         "classes": len(evaluation.get("class_names", ())) or "–",
     }
+    if run:
+        facts["best epoch"] = number(best.get("epoch"), "")
+        facts["epochs trained"] = epochs_of(run, progress)
     if progress["left"]:
         facts["time left"] = progress["left"]
     if evaluation.get("labels") == "multilabel":

@@ -286,3 +286,61 @@ def test_labels_have_a_row_each_and_no_confusion_matrix(folder):
     assert "road40\u00a0%0.70612\u00a0%" in page.text
     assert "sky20\u00a0%–100\u00a0%" in page.text
     assert page.text.count("Missed: the share of the label's pixels") == 1
+
+
+CALIBRATION = {
+    "error": 0.084,
+    "confidence": 0.924,
+    "accuracy": 0.84,
+    "bins": [
+        {"pixels": 30, "confidence": 0.4, "accuracy": 0.5},
+        {"pixels": 70, "confidence": 0.95, "accuracy": 0.85},
+    ],
+}
+
+
+def test_how_far_the_score_can_be_trusted_stands_beside_it_and_in_a_diagram(folder):
+    before = len([tag for tag, _ in page_of(folder).elements if tag == "svg"])
+    change(
+        folder / "evaluation.json",
+        mean_iou_interval=[0.301, 0.402],
+        boundary_iou=0.25,
+        per_class_boundary_iou=[0.5, 0.0, None],
+        calibration=CALIBRATION,
+    )
+    page = page_of(folder)
+    assert "95\u00a0% interval of the mean IoU0.301 to 0.402" in page.text
+    assert "boundary IoU0.250" in page.text
+    assert "0.7060.500sky 21" in page.text
+    assert "The model is 92\u00a0% sure on average, and right in 84\u00a0%" in page.text
+    assert "it is too sure of itself" in page.text
+    assert "differ by 8.4 points on average" in page.text
+    assert len([tag for tag, _ in page.elements if tag == "svg"]) == before + 1
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+
+
+def test_regions_where_a_label_may_be_wrong_are_shown_with_their_place(folder):
+    regions = [
+        {
+            "file": "train/<x>.png",
+            "box": [10, 20, 30, 45],
+            "labelled": NAMES[1],
+            "predicted": "sky",
+            "confidence": 0.97,
+            **{part: f"pictures/best_{part}.png" for part in ("image", "truth", "prediction")},
+        }
+    ]
+    found = {"images": 12, "regions": regions, "class_names": NAMES, "colours": [[1, 2, 3]] * 3}
+    change(folder / "evaluation.json", label_errors=found)
+    page = page_of(folder)
+    assert "Of 12 images, these are the regions" in page.text
+    assert "1 train/<x>.pngrows 10 to 30, columns 20 to 45labelled" in page.text
+    assert f"labelled {NAMES[1]}, predicted sky (97\u00a0% sure)" in page.text
+    for path in ("run.json", "log.csv", "evaluation.json"):
+        (folder / path).unlink()
+    (folder / "label_errors.json").write_text(json.dumps(found))
+    alone = page_of(folder)
+    assert "Labels a <run>" in alone.text
+    assert "mean IoU" not in alone.text
+    assert "predicted sky (97" in alone.text
