@@ -39,7 +39,7 @@ def write_report(folder):
     """Writes `report.html` from what a training run, or an evaluation, left in its folder.
 
     Reads these files, each if it is there: `run.json` (`settings`, `versions`, `epoch`, `best`),
-    `log.csv` (a row an epoch, counted from 1), `progress.json` (what `training.progress` writes) and
+    `log.csv` (a row an epoch, counted from 1), `progress.json` (what `training.progress` writes),
     `evaluation.json` (`split`, `chosen_on` and what `evaluate` returns; under "label_errors", what
     `save_label_errors` returns) or, of a check of labels, `label_errors.json` with the latter. The
     page leaves out what is not there.
