@@ -21,13 +21,12 @@ SOURCE, HTML, NPM = BUILD / "source", BUILD / "html", BUILD / "npm"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(DOCS.parent))  # the package of this clone, installed or not
 
-from generate import checks, pages  # noqa: E402
+from kerasseg_command.quiet import quiet_imports  # noqa: E402
 
-ORT = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-PARTS = {  # of folders that others look after: what a page loads
-    "explain": ("*.js", "*.css", "*.png", "*.jpg", "*.svg"),
-    "own_image": ("*.js", "*.css", "*.png", "*.jpg", "*.svg"),
-}
+with quiet_imports():  # without the lines that TensorFlow writes as it starts
+    from generate import checks, lean, pages
+
+EXPLAIN = ("*.js", "*.css", "*.png", "*.jpg", "*.svg")  # what a page with explanations loads
 
 
 def install_from_npm():
@@ -42,6 +41,18 @@ def install_from_npm():
     words = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     subprocess.run(words, cwd=NPM, check=True)
     installed.write_text(wanted, "utf-8")
+
+
+def write_sources():
+    """Writes the pages' sources; a file that stays equal keeps its date, for Sphinx's sake."""
+    new = SOURCE.with_name("new")
+    pages.write(new)
+    for old in SOURCE.rglob("*"):
+        path = new / old.relative_to(SOURCE)
+        if path.is_file() and path.read_bytes() == old.read_bytes():
+            shutil.copystat(old, path)
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    new.rename(SOURCE)
 
 
 def make_pages():
@@ -60,20 +71,19 @@ def remove_leftovers():
             path.unlink()
 
 
-def copy_parts():
-    """The interactive explanations, the page for a reader's own image, and its runtime."""
-    for folder, patterns in PARTS.items():
-        for path in (path for pattern in patterns for path in (DOCS / folder).glob(pattern)):
-            (HTML / folder).mkdir(exist_ok=True)
-            shutil.copy(path, HTML / folder)
-    if (HTML / "own_image").is_dir():
-        for name in ORT:
-            (HTML / "own_image" / "ort").mkdir(exist_ok=True)
-            shutil.copy(NPM / "node_modules/onnxruntime-web/dist" / name, HTML / "own_image/ort")
-    if (DOCS / "own_image" / "models.py").exists():
-        paths = os.pathsep.join([str(DOCS.parent), os.environ.get("PYTHONPATH", "")])
-        words = [sys.executable, str(DOCS / "own_image" / "models.py"), str(HTML / "own_image")]
-        subprocess.run(words, env={**os.environ, "PYTHONPATH": paths}, check=True)
+def copy_explanations():
+    """The interactive explanations, which lessons load from `explain/`."""
+    (HTML / "explain").mkdir(exist_ok=True)
+    for path in (path for pattern in EXPLAIN for path in (DOCS / "explain").glob(pattern)):
+        shutil.copy(path, HTML / "explain")
+
+
+def make_own_image():
+    """The models, the script and the runtime of the page "Your own image"."""
+    paths = os.pathsep.join([str(DOCS.parent), os.environ.get("PYTHONPATH", "")])
+    words = [sys.executable, str(DOCS / "own_image" / "models.py"), str(HTML / "own_image")]
+    words += ["--runtime", str(NPM / "node_modules" / "onnxruntime-web" / "dist")]
+    subprocess.run(words, env={**os.environ, "PYTHONPATH": paths}, check=True)
 
 
 def set_formulas():
@@ -84,11 +94,13 @@ def set_formulas():
 def main():
     started = time.perf_counter()
     install_from_npm()
-    pages.write(SOURCE)
+    write_sources()
     make_pages()
     remove_leftovers()
     set_formulas()
-    copy_parts()
+    copy_explanations()
+    make_own_image()
+    lean.shrink(HTML)
     problems = checks.problems(HTML)
     if problems:
         sys.exit("\n".join(problems))

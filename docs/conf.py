@@ -1,6 +1,7 @@
 """Settings of Sphinx. The pages' sources are written by `generate/`; see `build.py`."""
 
 import html
+import inspect
 import sys
 from pathlib import Path
 
@@ -10,7 +11,6 @@ DOCS = Path(__file__).resolve().parent
 sys.path[:0] = [str(DOCS), str(DOCS.parent)]
 
 from generate import docstrings  # noqa: E402
-
 from kerasseg_command.version import __version__  # noqa: E402
 
 project = "kerasseg"
@@ -38,6 +38,7 @@ suppress_warnings = ["myst.header"]  # READMEs begin at the heading that suits t
 pygments_style = "a11y-high-contrast-light"
 
 autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False
 autodoc_typehints = "none"
 napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Call arguments", "params_style")]
@@ -55,14 +56,26 @@ html_css_files = ["site.css"]
 html_favicon = "static/favicon.svg"
 html_copy_source = False
 html_show_sourcelink = False
-html_sidebars = {"index": [], "own_image/**": [], "search": []}
+html_sidebars = {
+    "index": [],
+    "cite": [],
+    "contribute": [],
+    "tool": [],
+    "errata": [],
+    "design": [],
+    "benchmarks": [],
+    "own_image/**": [],
+    "search": [],
+}
 html_theme_options = {
     "logo": {"text": "kerasseg"},
+    "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
     "header_links_before_dropdown": 6,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
+    "collapse_navigation": True,
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "search_bar_text": "Search the site",
@@ -70,6 +83,14 @@ html_theme_options = {
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
 html_context = {"default_mode": "auto"}
+
+
+def signature(app, what, name, obj, options, text, returns):
+    """That of `__init__`: Keras's classes hide it behind a `__new__` of any arguments."""
+    if what != "class" or not text or "**kwargs" not in text:
+        return None
+    parameters = list(inspect.signature(obj.__init__).parameters.values())[1:]
+    return str(inspect.Signature(parameters)), returns
 
 
 def inline_formula(writer, node):
@@ -85,6 +106,7 @@ def formula(writer, node):
 def setup(app):
     app.add_html_math_renderer("katex", (inline_formula, None), (formula, None))
     app.config.html_math_renderer_name = "katex"
+    app.connect("autodoc-process-signature", signature)
     app.connect("autodoc-process-docstring", docstrings.to_rst, priority=100)
 
 

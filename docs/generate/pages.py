@@ -5,8 +5,9 @@ import shutil
 
 import jinja2
 
-from generate import lessons, links, repository, sources
+from generate import gallery, lessons, links, models, reference, repository, sources
 from generate.repository import CHAPTERS, DOCS, ROOT
+from kerasseg_command.version import __version__
 
 PAGES = DOCS / "pages"
 
@@ -14,14 +15,24 @@ PAGES = DOCS / "pages"
 def write(site):
     shutil.rmtree(site, ignore_errors=True)
     site.mkdir(parents=True)
-    figures = lessons.write(site)
     own_image = DOCS / "own_image" / "index.md"
     if own_image.exists():
         (site / "own_image").mkdir()
-        shutil.copy(own_image, site / "own_image")
-    known = {"own_image": own_image.exists()}
-    known |= {"figures": figures, "lessons": lessons.all_lessons(), "results": write_results(site)}
-    write_templates(site, known)
+        for path in (own_image, own_image.with_name("own_image.html")):
+            shutil.copy(path, site / "own_image")
+    figures = lessons.write(site)
+    gallery.write(site, figures)
+    write_templates(
+        site,
+        {
+            "figures": figures,
+            "lessons": lessons.all_lessons(),
+            "results": write_results(site),
+            "models": models.write(site),
+            "packages": reference.write(site),
+            "own_image": own_image.exists(),
+        },
+    )
     sources.write(site)
 
 
@@ -40,11 +51,19 @@ def write_results(site):
 def write_templates(site, known):
     """The pages in `pages/`; they take parts of other texts and are filled in by Jinja."""
 
-    def text(name, heading=None):
-        """A Markdown file without its title, or a section of it, with the site's links."""
+    def text(name, heading=None, begin="", end=None):
+        """A Markdown file without its title, or a section of it, with the site's links.
+
+        Of the section, what lies from the words `begin` to `end`.
+        """
         part = repository.section(name, heading) if heading else repository.read(name)
         part = re.sub(r"\A# .*\n", "", part) if not heading else part
-        return links.rewrite(part, ROOT / name, site)
+        part = part[part.index(begin) :]
+        return links.rewrite(part[: part.index(end)] if end else part, ROOT / name, site)
+
+    def output(name):
+        printed = repository.read(f"docs/tool/outputs/{name}.txt").rstrip()
+        return f"```console\n{printed}\n```"
 
     def code(name, heading, number=0):
         return repository.code_blocks(repository.section(name, heading))[number].rstrip()
@@ -63,8 +82,19 @@ def write_templates(site, known):
         loader=jinja2.FileSystemLoader(PAGES), undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     environment.globals.update(
-        {"text": text, "code": code, "image": image, "plain": links.plain, **known},
+        {
+            "text": text,
+            "code": code,
+            "image": image,
+            "output": output,
+            "plain": links.plain,
+            **known,
+        },
         picture=picture,
+        show=models,
+        small_name=gallery.small_name,
+        anchor=gallery.anchor,
+        version=__version__,
         solution=solution,
     )
     for path in sorted(PAGES.rglob("*.md")):
