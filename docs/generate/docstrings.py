@@ -42,9 +42,10 @@ def prose(text, name):
     def code(match):
         words = " ".join(match[1].split())
         target = reference.linked_names().get(words.removesuffix("()"))
-        if target and target != name:
-            return f":py:obj:`{words} <{target}>`"
-        return f"``{words}``"
+        is_link = target and target != name
+        markup = f":py:obj:`{words} <{target}>`" if is_link else f"``{words}``"
+        behind = match.string[match.end() : match.end() + 1]
+        return markup + ("\\ " if behind.isalnum() else "")  # `Region`s
 
     blocks, in_section = [], False
     for block in re.split(r"(\n *\n)", text):
@@ -56,7 +57,9 @@ def prose(text, name):
         elif lines and lines[0].lstrip().startswith(">>>"):
             blocks.append(block)
         else:
-            blocks.append(CODE.sub(code, block))
+            parts = re.split(r"(``.*?``|:py:obj:`[^`]*`)", CODE.sub(code, block))
+            parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]  # an absolute value
+            blocks.append("".join(parts))
     text = "".join(blocks)
     # Of lines that begin with "Input shape:" and "Output shape:", each is a paragraph.
     return re.sub(r"\n( *)(?=(Output shape|Input shape): )", r"\n\n\1", text)
