@@ -134,6 +134,8 @@ def weight(addresses):
 @functools.cache
 def sent(file):
     """Bytes of a file, which static hosts compress if it is text."""
+    if not file.is_file():  # the console's error names it
+        return 0
     content = file.read_bytes()
     return len(gzip.compress(content, 6)) if file.suffix in TEXT else len(content)
 
