@@ -84,7 +84,7 @@ def test_every_figure_of_the_page_is_there_and_still_made(page):
 
 
 def test_there_are_models_to_use():
-    assert {path.parent.name for path in MODELS} >= {"street_scenes", "digits_vae"}
+    assert {path.parent.name for path in MODELS} >= {"street_scenes", "digits_vae", "nuclei"}
 
 
 @each_model
