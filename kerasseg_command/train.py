@@ -1,8 +1,10 @@
 """Trains a model on a folder of images and masks.
 
-The folder is one that `kerasseg check` understands. Training images are flipped, scaled,
-rotated and recoloured at random. The learning rate rises over the first twentieth of the steps
-and falls along a cosine. Without a validation split, a fifth of the pairs is drawn for it.
+The folder is one that `kerasseg check` understands. Without options, the training is the one that
+`kerasseg check` recommends for these images and this machine; each option that is given replaces
+one of it. Training images are flipped, scaled, rotated and recoloured at random. The learning
+rate rises over the first twentieth of the steps and falls along a cosine. Without a validation
+split, a fifth of the pairs is drawn for it.
 
 The best epoch is chosen on images that it is not scored on. With a test split, the validation
 images choose and the test images score. Without, a tenth of the training images is held out to
@@ -25,6 +27,7 @@ environment says KERAS_DISTRIBUTION_JOB_ADDRESSES, host:port of the first machin
 writes; KERAS_DISTRIBUTION_NUM_PROCESSES; and KERAS_DISTRIBUTION_PROCESS_ID, from 0.
 
 example:
+  kerasseg train data/cells
   kerasseg train data/camvid --model unet --image-size 96 128 --epochs 30 --output runs/a
 
 The output folder must be new or empty, or hold a run, and lie outside the folder of images. --force
@@ -42,6 +45,8 @@ exit code:
   2    wrong arguments or data, a loss that became NaN, a folder that cannot be written
   130  interrupted
 """
+
+import argparse
 
 from kerasseg_command.arguments import path, positive_integer, positive_number, seed, share
 
@@ -99,9 +104,16 @@ def add_model_arguments(parser):
         "--image-size",
         type=positive_integer,
         nargs=2,
-        default=(256, 256),
         metavar=("HEIGHT", "WIDTH"),
-        help="images are resized to it; default: 256 256",
+        help="images are resized to it; default: recommended",
+    )
+    parser.add_argument(
+        "--patch",
+        type=positive_integer,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="parts of this size are cut from training images at random; validation and test "
+        "images stay whole; default: recommended",
     )
     parser.add_argument(
         "--width",
@@ -125,8 +137,15 @@ def add_model_arguments(parser):
 
 
 def add_training_arguments(parser):
-    parser.add_argument("--epochs", type=positive_integer, default=50, help="default: 50")
-    parser.add_argument("--batch-size", type=positive_integer, default=8, help="default: 8")
+    parser.add_argument("--epochs", type=positive_integer, help="default: recommended")
+    parser.add_argument(
+        "--steps",
+        type=positive_integer,
+        metavar="N",
+        help="batches in an epoch, whatever the number of images; default: recommended, or with "
+        "--epochs alone as many as show each image once",
+    )
+    parser.add_argument("--batch-size", type=positive_integer, help="default: recommended")
     parser.add_argument(
         "--learning-rate",
         type=positive_number,
@@ -151,6 +170,13 @@ def add_training_arguments(parser):
         metavar="STRENGTH",
         help="of the random variation, 0 to 1; default: 1",
     )
+    for name, what in (("--flips", "upside down"), ("--turns", "by any angle")):
+        parser.add_argument(
+            name,
+            action=argparse.BooleanOptionalAction,
+            help=f"training images are also turned {what}, for cells or satellite images; default: "
+            "recommended",
+        )
     parser.add_argument(
         "--patience",
         type=positive_integer,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from kerasseg.cli.paths import check_outside
 from kerasseg.datasets.doctor import check_dataset
+from kerasseg.datasets.recommend import command, recommend
 from kerasseg_command.terminal import show
 
 
@@ -17,4 +18,6 @@ def run(options):
 
         show()
         look_for_label_errors(options, Path(options.output))
+    elif not report.errors:
+        show(f"\nRecommended on this machine: {command(options.folder, recommend(options.folder))}")
     return report.exit_code

@@ -14,6 +14,7 @@ import tensorflow as tf
 from kerasseg import datasets, training
 from kerasseg.cli.compiling import compile_for, compiled
 from kerasseg.cli.paths import check_outside
+from kerasseg.cli.recommended import BEFORE, complete, output_of
 from kerasseg.datasets.memory import check_batch_memory
 from kerasseg.figures import learning_curves
 from kerasseg.models import unfreeze
@@ -35,9 +36,11 @@ def run(options):
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if options.distribute and devices.count == 1:
         show(f"There is one device: --distribute {options.distribute} changes nothing.")
+    options.output = output_of(options)
     check_outside(options.output, options.folder)
-    check_batch_memory(options.batch_size, options.image_size)
     earlier = (read_run if devices.process else locked_run)(Path(options.output))
+    complete(options, None if options.force else earlier)
+    check_batch_memory(options.batch_size, options.patch or options.image_size)
     selection = selected(options, None if options.force else earlier)
     data = selection.data
     kept = training.Run(
@@ -46,7 +49,7 @@ def run(options):
         epochs=options.epochs,
         patience=options.patience,
         settings={**settings_of(options), "chosen_on": selection.chosen_on},
-        defaults={**settings_of(parse(["train", "-", "--output", "-"])), "chosen_on": "validation"},
+        defaults={**settings_of(parse(["train", "-"])), **BEFORE, "chosen_on": "validation"},
         fingerprint=partial(training.fingerprint, options.folder),
         force=options.force,
         writes=devices.process == 0,
@@ -84,7 +87,11 @@ def selected(options, earlier):
         batch_size=options.batch_size,
         augment=options.augment,
         seed=options.seed,
-        keep=True,
+        keep=options.image_size is not None,
+        patch=options.patch,
+        steps=options.steps,
+        flips=options.flips,
+        turns=options.turns,
     )
     older = earlier and earlier["settings"].get("chosen_on", "validation") == "validation"
     return select(data, hold_out=not older)  # a run goes on with the images that it began with

@@ -15,7 +15,7 @@ SATURATION = 0.4
 NOISE = 0.04
 
 
-def augment(image, target, seed, *, strength=1.0, void=255):
+def augment(image, target, seed, *, strength=1.0, void=255, size=None, flips=False, turns=False):
     """One random variant of a pair: flip, scale, crop and rotate both, recolour the image.
 
     Both are read at the same places of the original, so they stay aligned: the image bilinearly
@@ -32,9 +32,13 @@ def augment(image, target, seed, *, strength=1.0, void=255):
         strength: From 0 to 1, how far to go in everything but the mirror: left and right are
             swapped in half of the variants at any strength.
         void: The id of uncovered label pixels.
+        size: `(height, width)` of the variant, which shows a part of the image at a random place;
+            `None`: that of the image.
+        flips: Whether half of the variants are upside down, too.
+        turns: Whether variants are turned by any angle, not by a few degrees.
 
     Returns:
-        `(image, target)` of the same shapes and dtypes; without a target, the image twice.
+        `(image, target)` of the same dtypes; without a target, the image twice.
 
     Example:
 
@@ -44,42 +48,67 @@ def augment(image, target, seed, *, strength=1.0, void=255):
            [3, 4, 5]], dtype=int32)
     """
     seeds = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
-    matrix = random_matrix(tf.shape(image), seeds[0], strength)
+    matrix = random_matrix(tf.shape(image), seeds[0], strength, size, flips, turns)
     colours = strength * tf.random.stateless_uniform((4,), seeds[1], -1, 1)
-    words = tf.random.stateless_uniform(tf.shape(image)[:2], seeds[2], None, None, tf.int32)
+    shape = tf.shape(image)[:2] if size is None else size
+    words = tf.random.stateless_uniform(shape, seeds[2], None, None, tf.int32)
     known = image.shape.is_fully_defined()
-    return (compiled_vary if known else vary)(image, target, matrix, colours, words, void)
+    return (compiled_vary if known else vary)(image, target, matrix, colours, words, void, size)
 
 
-def random_matrix(shape, seed, strength):
+def cut(image, target, seed, size, void=255):
+    """A part of an image and of its target, of a size, at a random place.
+
+    Where an image is smaller, it lies inside: the rest is its mirror image, and void.
+
+    Example:
+
+    >>> image, labels = tf.zeros((2, 3, 3)), tf.constant([[0, 1, 2], [3, 4, 5]])
+    >>> cut(image, labels, (0, 0), (2, 2))[1].numpy()
+    array([[1, 2],
+           [4, 5]], dtype=int32)
+    """
+    room = tf.cast(tf.shape(image)[:2] - size, tf.float32)
+    draw = tf.random.stateless_uniform((2,), seed)
+    top, left = tf.unstack(tf.round(room * draw))
+    matrix = tf.stack([1.0, 0.0, left, 0.0, 1.0, top])
+    image, moved = move(image, target, matrix, void, size)
+    return image, image if target is None else moved
+
+
+def random_matrix(shape, seed, strength, size=None, flips=False, turns=False):
     """The six numbers of a similarity around a random crop's centre, output to input pixels."""
     draw = tf.random.stateless_uniform((5,), seed)
     # Uniform in the logarithm: half as large is as likely as twice as large.
     zoom = tf.exp(strength * (math.log(SCALE[0]) + draw[0] * math.log(SCALE[1] / SCALE[0])))
     angle = (2 * draw[1] - 1) * strength * ROTATION
     mirror = tf.where(draw[2] < 0.5, -1.0, 1.0)
+    more = tf.random.stateless_uniform((2,), tf.random.experimental.stateless_fold_in(seed, 1))
+    upside_down = tf.where(more[0] < 0.5, -1.0, 1.0) if flips else 1.0
+    angle += 2 * math.pi * more[1] if turns else 0.0
     cos, sin = tf.cos(angle) / zoom, tf.sin(angle) / zoom
     half = (tf.cast(shape[:2], tf.float32) - 1) / 2
-    # Enlarged, the crop lies anywhere inside the image; shrunk, the image inside the crop.
-    room = half * tf.abs(1 - 1 / zoom)
+    half_out = half if size is None else (tf.cast(size, tf.float32) - 1) / 2
+    # A crop that is smaller lies anywhere inside the image; in one that is larger lies the image.
+    room = tf.abs(half - half_out / zoom)
     centre = half + (2 * draw[3:5] - 1) * room
-    a, b, c, d = mirror * cos, -sin, mirror * sin, cos
+    a, b, c, d = mirror * cos, -sin * upside_down, mirror * sin, cos * upside_down
     return tf.stack(
         [
-            *(a, b, centre[1] - a * half[1] - b * half[0]),
-            *(c, d, centre[0] - c * half[1] - d * half[0]),
+            *(a, b, centre[1] - a * half_out[1] - b * half_out[0]),
+            *(c, d, centre[0] - c * half_out[1] - d * half_out[0]),
         ]
     )
 
 
-def vary(image, target, matrix, colours, words, void):
+def vary(image, target, matrix, colours, words, void, size=None):
     """The variant that these random numbers stand for.
 
     `compiled_vary` is the same through XLA, for images of a known size. TensorFlow's own
     operations, `ImageProjectiveTransformV3` and `adjust_saturation`, compute the place of every
     pixel once per channel and convert to HSV and back, and are slower.
     """
-    image, target = move(image, target, matrix, void)
+    image, target = move(image, target, matrix, void, size)
     image = recolour(image, colours[:3])
     if target is None:
         return image, image
@@ -89,10 +118,11 @@ def vary(image, target, matrix, colours, words, void):
 compiled_vary = tf.function(vary, jit_compile=True)
 
 
-def move(image, target, matrix, void):
-    """Image and target seen through the matrix, in their own dtypes."""
-    x = tf.range(tf.shape(image)[1], dtype=tf.float32)
-    y = tf.range(tf.shape(image)[0], dtype=tf.float32)[:, None]
+def move(image, target, matrix, void, size=None):
+    """Image and target seen through the matrix, in their own dtypes, perhaps at another size."""
+    height, width = tf.unstack(tf.shape(image)[:2]) if size is None else size
+    x = tf.range(width, dtype=tf.float32)
+    y = tf.range(height, dtype=tf.float32)[:, None]
     a, b, c, d, e, f = tf.unstack(matrix)
     columns, rows = a * x + b * y + c, d * x + e * y + f
     image = bilinear(image, rows, columns)

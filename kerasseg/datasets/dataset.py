@@ -13,12 +13,12 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from kerasseg.datasets.augmentation import augment
+from kerasseg.datasets.augmentation import augment, cut
 from kerasseg.datasets.splits import drawn
 
 CACHE_LIMIT = 4 * 2**30  # bytes of decoded images kept in memory; a larger split is streamed
 SHUFFLE_LIMIT = 2**28  # bytes of records in the shuffle buffer of a streamed split
-SHUFFLE, AUGMENT, CORRUPT, CORRUPT_ALIKE = range(4)  # what random numbers are drawn for
+SHUFFLE, AUGMENT, CORRUPT, CORRUPT_ALIKE, CUT = range(5)  # what random numbers are drawn for
 MOST_SHOWN = 20  # classes that `print` lists
 
 
@@ -77,7 +77,10 @@ class Dataset:
             (batch, height, width, labels) where a pixel may have several labels. `train` is
             reshuffled, and augmented if asked for, in every epoch; the others come in one order.
             `test` is `None` where the source has none. The images are corrupted if asked for:
-            differently in every epoch of `train`, always alike in the others.
+            differently in every epoch of `train`, always alike in the others. With `patch`, `train`
+            has parts of the images, of this size, and the others have whole images, one in a batch
+            where their sizes differ.
+        parts: The images of `validation`, always cut alike to the size of `patch`.
         epoch: The number of the next epoch of `train`, from 0. An epoch's order and variants
             depend on it and on the seed alone; set it to go on where another process stopped.
         name, class_names, colours, ignore_class, skipped, multi_label, class_pixels: As in the
@@ -89,7 +92,21 @@ class Dataset:
         ValueError: images of different sizes, without `image_size` and with `batch_size` above 1.
     """
 
-    def __init__(self, source, *, target, image_size, batch_size, augment, seed, corruption=None):
+    def __init__(
+        self,
+        source,
+        *,
+        target,
+        image_size,
+        batch_size,
+        augment,
+        seed,
+        corruption=None,
+        patch=None,
+        steps=None,
+        flips=False,
+        turns=False,
+    ):
         self.source = source
         self.target = target or source.targets[0]
         self.image_size = None if image_size is None else tuple(image_size)
@@ -97,6 +114,10 @@ class Dataset:
         self.augment = float(augment) if source.augmentable else 0.0
         self.seed = seed
         self.corruption = corruption
+        self.patch = None if patch is None else tuple(patch)
+        self.steps = steps
+        self.flips = flips
+        self.turns = turns
         self.epoch = 0
         self.name = source.name
         self.multi_label = source.multi_label
@@ -107,10 +128,11 @@ class Dataset:
         self.skipped = source.skipped
         self.num_classes = len(source.class_names)
         self.image_shape = tuple(self.validation.element_spec[0].shape[1:])
-        if None in self.image_shape and batch_size > 1:
+        if None in self.image_shape and batch_size > 1 and patch is None:
             raise ValueError(
                 "The images differ in size and do not fit into one batch. Pass `image_size`, "
-                f"(height, width), or batch_size=1. Received: batch_size={batch_size}"
+                "(height, width), or `patch`, the size of parts to cut from them, or batch_size=1. "
+                f"Received: batch_size={batch_size}"
             )
 
     def __repr__(self):
@@ -141,6 +163,10 @@ class Dataset:
     @functools.cached_property
     def test(self):
         return self._batches(self.source.splits["test"]) if "test" in self.source.splits else None
+
+    @functools.cached_property
+    def parts(self):
+        return self._batches(self.source.splits["validation"], parts=True)
 
     def hold_out(self, fraction=0.1):
         """The training split in two: batches to fit on, and batches to choose a checkpoint on.
@@ -177,7 +203,7 @@ class Dataset:
         size, read = self.source.kept or (None, None)
         return read if size == self.image_size else None
 
-    def _batches(self, records, training=False):
+    def _batches(self, records, training=False, parts=False):
         data = records.map(self._read, num_parallel_calls=tf.data.AUTOTUNE)
         streamed = not self._kept and len(records) * element_bytes(data) > CACHE_LIMIT
         read_late = streamed or self._kept
@@ -191,30 +217,46 @@ class Dataset:
             data = data.map(lambda i, x: (i, self._read(x)), num_parallel_calls=tf.data.AUTOTUNE)
         if training and self.augment:
             data = data.map(self._augment, num_parallel_calls=tf.data.AUTOTUNE)
+        elif self.patch and (training or parts):
+            data = data.map(self._cut, num_parallel_calls=tf.data.AUTOTUNE)
         finish = functools.partial(self._finish, training=training)
-        data = data.batch(self.batch_size).map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+        alike = element_bytes(data) < math.inf
+        data = data.batch(self.batch_size if alike else 1)
+        data = data.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
         return data.prefetch(tf.data.AUTOTUNE)
 
     def _shuffle(self, data, buffer_size):
-        """`(number, element)`: an order of its own in each epoch, and no number twice."""
+        """`(number, element)`: an order of its own in each epoch, and no number twice.
+
+        With `steps`, epochs are parts of one long sequence, in which each pass over the images has
+        an order of its own.
+        """
         count = len(data)
+        length = self.steps * self.batch_size if self.steps else count
 
         def begin():
             self.epoch += 1
             return np.int64(self.epoch - 1)
 
-        def shuffled(epoch):
+        def ordered(epoch):
             tf.compat.v1.set_random_seed(1)  # of this graph: the global seed has no part
             drawn_from = seed_for(SHUFFLE, self.seed, epoch)
             seed = tf.random.stateless_uniform((), drawn_from, None, None, tf.int64)
-            order = data.shuffle(buffer_size, seed, reshuffle_each_iteration=False)
-            numbers = tf.data.Dataset.range(epoch * count, (epoch + 1) * count)
+            return data.shuffle(buffer_size, seed, reshuffle_each_iteration=False)
+
+        def shuffled(epoch):
+            order = ordered(epoch)
+            if self.steps:
+                first = epoch * length // count
+                passes = tf.data.Dataset.range(first, ((epoch + 1) * length - 1) // count + 1)
+                order = passes.flat_map(ordered).skip(epoch * length - first * count).take(length)
+            numbers = tf.data.Dataset.range(epoch * length, (epoch + 1) * length)
             return tf.data.Dataset.zip(numbers, order)
 
         # Not `from_generator`: it changes how the whole process allocates memory.
         epochs = tf.data.Dataset.from_tensors(0)
         epochs = epochs.map(lambda _: tf.numpy_function(begin, [], tf.int64))
-        return epochs.flat_map(shuffled).apply(tf.data.experimental.assert_cardinality(count))
+        return epochs.flat_map(shuffled).apply(tf.data.experimental.assert_cardinality(length))
 
     def _read(self, record):
         example = (self._kept or self.source.read)(record)
@@ -229,8 +271,31 @@ class Dataset:
         image, target = self._to_model_input(*pair)
         void = self.ignore_class if self.target == "label" else 0  # 0 is no instance
         other = None if self.target == "image" else target
-        seed = seed_for(AUGMENT, self.seed, number)
-        return number, augment(image, other, seed, strength=self.augment, void=void)
+        image, target = augment(
+            image,
+            other,
+            seed_for(AUGMENT, self.seed, number),
+            strength=self.augment,
+            void=void,
+            size=self.patch,
+            flips=self.flips,
+            turns=self.turns,
+        )
+        return number, self._of_patch_size(image, target)
+
+    def _cut(self, number, pair):
+        image, target = self._to_model_input(*pair)
+        void = self.ignore_class if self.target == "label" else 0
+        other = None if self.target == "image" else target
+        seed = seed_for(CUT, self.seed, number)
+        return number, self._of_patch_size(*cut(image, other, seed, self.patch, void))
+
+    def _of_patch_size(self, image, target):
+        """The same, with what is known of their shapes."""
+        if self.patch:
+            image = tf.ensure_shape(image, (*self.patch, image.shape[-1]))
+            target = tf.ensure_shape(target, (*self.patch, *target.shape[2:]))
+        return image, target
 
     def _finish(self, numbers, pairs, training):
         images, targets = self._to_model_input(*pairs)

@@ -36,6 +36,10 @@ def load(
     colours=None,
     skip_damaged=False,
     keep=False,
+    patch=None,
+    steps=None,
+    flips=False,
+    turns=False,
 ):
     """Loads a data set as batches of (images, targets).
 
@@ -75,6 +79,13 @@ def load(
         keep: For `folder` and `camvid`, with `image_size`: whether the images that are decoded to
             be checked stay in memory at that size, so that nothing is decoded again. They do if all
             of them fit into 4 GiB.
+        patch: `(height, width)` of the parts, at random places, that training images are cut into;
+            validation and test images stay whole, one in a batch where their sizes differ. `None`:
+            training images stay whole, too.
+        steps: How many batches an epoch of `train` has, whatever the number of images; `None`: each
+            image occurs once.
+        flips, turns: Whether augmentation turns training images upside down, and by any angle: for
+            images without an up and a down, such as those of a microscope or a satellite.
 
     Returns:
         A `Dataset` with `.train`, `.validation`, `.test`, `.class_names`, `.colours` and
@@ -95,7 +106,7 @@ def load(
     >>> images.shape, labels.shape
     (TensorShape([32, 8, 8, 1]), TensorShape([32]))
     """
-    check_arguments(image_size, batch_size, augment, seed, corruption)
+    check_arguments(image_size, batch_size, augment, seed, corruption, patch, steps)
     make_source = source_function(name)
     from kerasseg.datasets.dataset import Dataset  # needs TensorFlow, as every source does
 
@@ -127,18 +138,25 @@ def load(
         batch_size=batch_size,
         augment=augment,
         seed=seed,
+        patch=patch,
+        steps=steps,
+        flips=flips,
+        turns=turns,
     )
 
 
-def check_arguments(image_size, batch_size, augment, seed, corruption):
+def check_arguments(image_size, batch_size, augment, seed, corruption, patch=None, steps=None):
     """What `load` can say of its arguments before it looks at any data."""
-    if image_size is not None and not (
-        np.shape(image_size) == (2,) and all(is_integer(n) and n > 0 for n in image_size)
-    ):
-        raise ValueError(
-            "`image_size` must be (height, width) in pixels, two positive integers. "
-            f"Received: image_size={image_size}"
-        )
+    for name, size in (("image_size", image_size), ("patch", patch)):
+        if size is not None and not (
+            np.shape(size) == (2,) and all(is_integer(n) and n > 0 for n in size)
+        ):
+            raise ValueError(
+                f"`{name}` must be (height, width) in pixels, two positive integers. "
+                f"Received: {name}={size}"
+            )
+    if steps is not None and (not is_integer(steps) or steps < 1):
+        raise ValueError(f"`steps` must be a positive integer. Received: steps={steps}")
     if not is_integer(batch_size) or batch_size < 1:
         raise ValueError(
             f"`batch_size` must be a positive integer. Received: batch_size={batch_size}"

@@ -60,6 +60,8 @@ class Devices:
                 "of their number, and at least as many images. "
                 f"Received: {self.count} devices, batch_size={data.batch_size}, {pictures} images"
             )
+        if data.steps:  # whole batches, all of them
+            pictures = data.steps * data.batch_size
         steps = -(-(pictures - pictures % self.count) // data.batch_size)
 
         def trim(images, labels):

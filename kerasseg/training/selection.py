@@ -62,7 +62,8 @@ def sample(data, batches=10):
     fraction = batches * data.batch_size / len(chosen)
     if fraction < 1:
         _, chosen = seeded_split(chosen, fraction)
-    return with_source(data, splits={**data.source.splits, "validation": chosen}).validation
+    chosen = with_source(data, splits={**data.source.splits, "validation": chosen})
+    return chosen.parts if data.patch else chosen.validation
 
 
 def with_source(data, augment=None, **changes):
@@ -75,4 +76,8 @@ def with_source(data, augment=None, **changes):
         augment=data.augment if augment is None else augment,
         seed=data.seed,
         corruption=data.corruption,
+        patch=data.patch,
+        steps=data.steps,
+        flips=data.flips,
+        turns=data.turns,
     )

@@ -14,7 +14,7 @@ def test_masks_of_0_and_255_are_one_line_and_exit_code_0(kerasseg, tmp_path, cap
     assert kerasseg("check", path) == 0
     printed = capsys.readouterr().out
     assert "masks of binary 0/255: 0 is background, 255 is foreground" in printed
-    assert printed.endswith("Nothing is wrong.\n")
+    assert "\nNothing is wrong.\n\nRecommended on this machine: kerasseg train " in printed
 
 
 def test_warnings_are_exit_code_1_and_errors_2(kerasseg, tmp_path, capsys):

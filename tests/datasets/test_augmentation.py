@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasseg.datasets import augmentation
-from kerasseg.datasets.augmentation import augment, compiled_vary, move, random_matrix, vary
+from kerasseg.datasets.augmentation import (
+    augment,
+    compiled_vary,
+    cut,
+    move,
+    random_matrix,
+    vary,
+)
 
 HEIGHT, WIDTH = 40, 56
 NO_COLOURS = tf.zeros(4)
@@ -207,3 +214,80 @@ def test_images_stay_between_0_and_1(seed):
     varied = augment(tf.constant(image), dots()[1], seed)[0].numpy()
     assert 0 <= varied.min() <= varied.max() <= 1
     assert np.isfinite(varied).all()
+
+
+def rows_of(seed, size=(HEIGHT, WIDTH), **how):
+    """Where the pixels of a variant come from: row and column, of labels that are not void."""
+    image, label = places()
+    _, label = augment(image, label, (seed, 3), strength=0, void=-1, size=size, **how)
+    label = label.numpy()
+    return np.where(label < 0, -1, label // WIDTH), np.where(label < 0, -1, label % WIDTH)
+
+
+def test_a_part_of_an_image_is_cut_from_any_place_without_void():
+    tops, lefts = [], []
+    for seed in range(24):
+        rows, columns = rows_of(seed, size=(16, 20))
+        assert rows.shape == (16, 20)
+        assert rows.min() >= 0
+        np.testing.assert_array_equal(np.diff(rows, axis=0), 1)
+        assert (np.abs(np.diff(columns, axis=1)) == 1).all()
+        tops.append(rows[0, 0])
+        lefts.append(columns.min())
+    assert (min(tops) < 4, max(tops) > HEIGHT - 20) == (True, True)
+    assert (min(lefts) < 4, max(lefts) > WIDTH - 24) == (True, True)
+
+
+def test_a_part_that_is_larger_than_the_image_shows_all_of_it_and_void():
+    for seed in range(3):
+        rows, columns = rows_of(seed, size=(HEIGHT + 7, WIDTH + 9))
+        inside = rows >= 0
+        assert inside.sum() == HEIGHT * WIDTH
+        assert len(set(zip(rows[inside], columns[inside]))) == HEIGHT * WIDTH
+
+
+def test_half_of_the_variants_are_upside_down_if_asked_for():
+    steps = [np.diff(rows_of(seed, flips=True)[0][:2, 5])[0] for seed in range(20)]
+    assert 4 < sum(step == -1 for step in steps) < 16
+    assert all(np.diff(rows_of(seed)[0][:2, 5])[0] == 1 for seed in range(6))
+
+
+def test_variants_are_turned_by_any_angle_if_asked_for():
+    angles = []
+    for seed in range(60):
+        a, b, _, c, d, _ = random_matrix((HEIGHT, WIDTH), (seed, 0), 0.0, turns=True).numpy()
+        np.testing.assert_allclose(
+            [a * a + c * c, b * b + d * d, a * b + c * d], [1, 1, 0], atol=1e-5
+        )
+        angles.append(np.degrees(np.arctan2(d, b)))
+    assert np.histogram(angles, 4, (-180, 180))[0].min() > 5
+
+
+@settings(deadline=None, max_examples=8)
+@given(seed=seeds, strength=strengths, flips=st.booleans())
+def test_image_and_labels_stay_aligned_in_turned_parts(seed, strength, flips):
+    image, label = dots()
+    how = {"size": (24, 30), "flips": flips, "turns": True}
+    image, label = (x.numpy() for x in augment(image, label, seed, strength=strength, **how))
+    aligned = agreement(image, label)
+    for axis in (0, 1):
+        for shift in (-1, 1):
+            assert agreement(image, np.roll(label, shift, axis)) < aligned - 0.05
+
+
+def test_parts_that_are_not_varied_are_neither_mirrored_nor_blurred():
+    image, label = places()
+    tops = set()
+    for seed in range(10):
+        part, labels = cut(image, label, (seed, 1), (16, 20), void=-1)
+        top, left = (int(n) for n in part.numpy()[0, 0, :2])
+        tops.add(top)
+        np.testing.assert_array_equal(part, image[top : top + 16, left : left + 20])
+        np.testing.assert_array_equal(labels, label[top : top + 16, left : left + 20])
+    assert max(tops) - min(tops) > 10
+
+
+def test_a_part_without_a_target_is_its_own_target():
+    image, _ = places()
+    one, other = cut(image, None, (0, 1), (16, 20))
+    np.testing.assert_array_equal(one, other)

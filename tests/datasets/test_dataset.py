@@ -312,3 +312,69 @@ def test_print_shortens_long_lists_of_classes():
     names = tuple(f"thing {i}" for i in range(100))
     source = dataset.dataclasses.replace(source, class_names=names, multi_label=False)
     assert "18 thing 18, ..., 99 thing 99; 255 void" in str(multi_label(source))
+
+
+def many_sizes(tmp_path):
+    """Images of two sizes, whose first label says which they are."""
+    folder = make_camvid(tmp_path, (("train", 5), ("val", 2)))
+    make_camvid(tmp_path / "larger", (("train", 2), ("val", 1)), size=(60, 50))
+    for kind in ("train", "trainannot", "val", "valannot"):
+        for path in (tmp_path / "larger" / kind).glob("*"):
+            path.rename(folder / kind / f"larger_{path.name}")
+    return folder
+
+
+@pytest.mark.parametrize("augment", [0, 1])
+def test_parts_of_images_of_many_sizes_come_in_batches_and_others_whole(tmp_path, augment):
+    data = datasets.load(
+        "camvid", data_dir=many_sizes(tmp_path), patch=(16, 24), batch_size=3, augment=augment
+    )
+    shapes = [images.shape for images, _ in data.train.as_numpy_iterator()]
+    assert shapes == [(3, 16, 24, 3), (3, 16, 24, 3), (1, 16, 24, 3)]
+    assert data.train.element_spec[0].shape == (None, 16, 24, 3)
+    assert data.train.element_spec[1].shape == (None, 16, 24)
+    whole = [images.shape[:3] for images, _ in data.validation.as_numpy_iterator()]
+    assert len(set(whole)) == 2
+    assert {shape[0] for shape in whole} == {1}
+    (parts,) = [images for images, _ in data.parts.as_numpy_iterator()]
+    assert parts.shape == (3, 16, 24, 3)
+    assert_equal(everything(data.parts), everything(data.parts))
+
+
+def test_parts_are_exact_pixels_of_their_images_without_augmentation(camvid_dir):
+    load = {"data_dir": camvid_dir, "augment": 0, "batch_size": 1}
+    wholes, _ = everything(datasets.load("camvid", **load).train)
+    for part, _ in datasets.load("camvid", patch=(9, 11), **load).train.as_numpy_iterator():
+        windows = np.lib.stride_tricks.sliding_window_view(wholes, (9, 11), axis=(1, 2))
+        same = (np.moveaxis(windows, 3, -1) == part[0]).all((-1, -2, -3))
+        assert same.sum() == 1
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_an_epoch_has_so_many_batches_and_every_image_occurs_equally_often(load, steps):
+    data = load(augment=0, steps=steps, batch_size=3)
+    count = len(data.source.splits["train"])
+    assert len(data.train) == steps
+    seen = []
+    for _ in range(count):
+        images, _ = everything(data.train)
+        assert len(images) == 3 * steps
+        seen += [image.tobytes() for image in images]
+    names = {image: seen.count(image) for image in seen}
+    assert set(names.values()) == {3 * steps}
+    assert len(names) == count
+    for start in range(0, len(seen), count):  # each pass has all images
+        assert len(set(seen[start : start + count])) == count
+
+
+def test_epochs_of_so_many_batches_go_on_where_another_process_stopped(load):
+    data, later = load(steps=2, batch_size=3), load(steps=2, batch_size=3)
+    epochs = [everything(data.train) for _ in range(4)]
+    later.epoch = 3
+    assert_equal(everything(later.train), epochs[3])
+    assert not np.array_equal(epochs[2][0], epochs[3][0])
+
+
+def test_no_variant_occurs_twice_when_images_do(load):
+    images, _ = everything(load(steps=9, batch_size=3).train)
+    assert len({image.tobytes() for image in images}) == 27
