@@ -74,7 +74,9 @@ LOSSES = ("crossentropy", "dice", "both")
 def add_arguments(parser):
     parser.add_argument("folder", type=path, help="images/ and masks/, or as `kerasseg check` says")
     parser.add_argument(
-        "--output", required=True, type=path, help="folder of the run, made if need be"
+        "--output",
+        type=path,
+        help="folder of the run, made if need be; default: runs/ and the folder's name",
     )
     parser.add_argument(
         "--skip-damaged", action="store_true", help="leave out pairs that cannot be used"

@@ -13,6 +13,7 @@ BRIGHTNESS = 0.15
 CONTRAST = 0.3
 SATURATION = 0.4
 NOISE = 0.04
+LITTLE = 0.1  # standard deviation of an image of little contrast, which all this would drown
 
 
 def augment(image, target, seed, *, strength=1.0, void=255, size=None, flips=False, turns=False):
@@ -109,10 +110,11 @@ def vary(image, target, matrix, colours, words, void, size=None):
     pixel once per channel and convert to HSV and back, and are slower.
     """
     image, target = move(image, target, matrix, void, size)
-    image = recolour(image, colours[:3])
+    share = tf.minimum(1.0, contrast(image) / LITTLE)
+    image = recolour(image, colours[:3], share)
     if target is None:
         return image, image
-    return add_noise(image, colours[3], words), target
+    return add_noise(image, share * colours[3], words), target
 
 
 compiled_vary = tf.function(vary, jit_compile=True)
@@ -160,10 +162,19 @@ def at(pixels, rows, columns):
     return tf.gather(in_one_row, mirror(rows, height) * width + mirror(columns, width))
 
 
-def recolour(image, draw):
-    """Contrast, brightness and, for colour images, saturation, each by a draw from [-1, 1]."""
+def contrast(image):
+    """The standard deviation of the pixels of an image, over all channels."""
+    return tf.sqrt(tf.reduce_mean(tf.square(image - tf.reduce_mean(image, (0, 1)))))
+
+
+def recolour(image, draw, share=1.0):
+    """Contrast, brightness and, for colour images, saturation, each by a draw from [-1, 1].
+
+    Of an image of little contrast, such as a dark micrograph, the brightness changes by a share, as
+    it would be black otherwise.
+    """
     mean = tf.reduce_mean(image, (0, 1))
-    image += CONTRAST * draw[0] * (image - mean) + BRIGHTNESS * draw[1]
+    image += CONTRAST * draw[0] * (image - mean) + share * BRIGHTNESS * draw[1]
     if image.shape[-1] == 3:
         image += SATURATION * draw[2] * (image - tf.image.rgb_to_grayscale(image))
     return tf.clip_by_value(image, 0.0, 1.0)

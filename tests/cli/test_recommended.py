@@ -10,7 +10,6 @@ from kerasseg.datasets.recommend import recommend
 from kerasseg_command.main import parse
 from tests.datasets.folders import ids, make_folder
 
-
 OFF = ("flips", "turns")  # the command does not name them unless they are on
 
 
