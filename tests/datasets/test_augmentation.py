@@ -166,10 +166,23 @@ def test_instances_and_float_images_keep_their_types():
 
 
 def test_a_picture_that_is_its_own_target_varies_without_noise():
-    image, target = augment(tf.fill((HEIGHT, WIDTH, 3), 0.5), None, (3, 0))
+    halves = np.full((HEIGHT, WIDTH, 3), 0.2, "float32")
+    halves[:, WIDTH // 2 :] = 0.8
+    image, target = (x.numpy() for x in augment(tf.constant(halves), None, (3, 0)))
     np.testing.assert_array_equal(image, target)
-    assert np.ptp(image) < 1e-5
-    assert abs(image[0, 0, 0] - 0.5) > 1e-3
+    assert np.median(np.abs(np.diff(image, axis=1))) < 1e-5
+    assert abs(image.max() - 0.8) > 1e-3
+
+
+def test_what_is_in_a_dark_image_of_little_contrast_stays_visible():
+    label = np.zeros((HEIGHT, WIDTH), "int32")
+    label[5:30, 10:35] = 1
+    dark = np.repeat(np.where(label, 0.08, 0.02)[..., None], 3, -1).astype("float32")
+    for seed in range(12):
+        image, moved = (
+            x.numpy() for x in augment(tf.constant(dark), tf.constant(label), (seed, 0))
+        )
+        assert image[moved == 1].mean() - image[moved == 0].mean() > 0.02
 
 
 def recoloured(image, contrast=0.0, brightness=0.0, saturation=0.0):
