@@ -83,6 +83,7 @@ def add_arguments(parser):
     )
     add_model_arguments(parser)
     add_training_arguments(parser)
+    add_variation_arguments(parser)
     parser.add_argument(
         "--force", action="store_true", help="remove another run that lies in the output folder"
     )
@@ -166,6 +167,22 @@ def add_training_arguments(parser):
         "classes weights in proportion to how rare they are; default: 0.6",
     )
     parser.add_argument(
+        "--patience",
+        type=positive_integer,
+        default=20,
+        help="epochs without a better score after which to stop; default: 20",
+    )
+    parser.add_argument(
+        "--distribute",
+        choices=("mirrored", "jax"),
+        help="mirrored: all GPUs of this machine, under TensorFlow; jax: all devices of this or "
+        "several machines, under JAX; default: one device",
+    )
+    parser.add_argument("--seed", type=seed, default=0, help="of everything random; default: 0")
+
+
+def add_variation_arguments(parser):
+    parser.add_argument(
         "--augment",
         type=share,
         default=1.0,
@@ -179,16 +196,3 @@ def add_training_arguments(parser):
             help=f"training images are also turned {what}, for cells or satellite images; default: "
             "recommended",
         )
-    parser.add_argument(
-        "--patience",
-        type=positive_integer,
-        default=20,
-        help="epochs without a better score after which to stop; default: 20",
-    )
-    parser.add_argument(
-        "--distribute",
-        choices=("mirrored", "jax"),
-        help="mirrored: all GPUs of this machine, under TensorFlow; jax: all devices of this or "
-        "several machines, under JAX; default: one device",
-    )
-    parser.add_argument("--seed", type=seed, default=0, help="of everything random; default: 0")
