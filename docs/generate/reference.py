@@ -11,7 +11,12 @@ from typing import NamedTuple
 import kerasseg
 from generate.repository import CHAPTERS
 
-HIDDEN = {"kerasseg.anatomy.keras_internals"}  # what Keras does not promise
+HIDDEN = {
+    "kerasseg.anatomy.keras_internals",  # what Keras does not promise
+    *(
+        f"kerasseg.layers.{backend}" for backend in ("jax", "tensorflow", "torch")
+    ),  # need not be there
+}
 
 
 class Entry(NamedTuple):
