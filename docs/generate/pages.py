@@ -62,7 +62,7 @@ def write_templates(site, known):
         return links.rewrite(part[: part.index(end)] if end else part, ROOT / name, site)
 
     def output(name):
-        printed = repository.read(f"docs/tool/outputs/{name}.txt").rstrip()
+        printed = repository.read(f"docs/tool/printed/{name}.txt").rstrip()
         return f"```console\n{printed}\n```"
 
     def code(name, heading, number=0):

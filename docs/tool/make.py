@@ -1,7 +1,7 @@
 """Runs the commands of the tool's guide and keeps what they print: `python docs/tool/make.py`.
 
 The folder of images is made of drawn street scenes. One label map is first resized smoothly, as
-image viewers do it, for `kerasseg check` to find. The outputs lie in `docs/tool/outputs`, one file
+image viewers do it, for `kerasseg check` to find. The outputs lie in `docs/tool/printed`, one file
 for each command, and the site shows them. Takes a few minutes.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-OUTPUTS = Path(__file__).parent / "outputs"
+PRINTED = Path(__file__).parent / "printed"
 COMMANDS = {  # name of the output: command
     "check_wrong": "check my_images",
     "check": "check my_images",
@@ -75,7 +75,7 @@ def run(words, folder):
 
 
 def main():
-    OUTPUTS.mkdir(exist_ok=True)
+    PRINTED.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         make_folder(folder)
@@ -87,10 +87,10 @@ def main():
                 mask.write_bytes(whole)
             text, code = run(words, folder)
             print(f"{name}: exit code {code}\n{text}")
-            (OUTPUTS / f"{name}.txt").write_text(f"$ kerasseg {words}\n{text}", "utf-8")
+            (PRINTED / f"{name}.txt").write_text(f"$ kerasseg {words}\n{text}", "utf-8")
         overlay = next((folder / "maps" / "overlays").glob("*.png"))
         pair = [np.asarray(Image.open(p)) for p in (folder / "photos" / "street.png", overlay)]
-        Image.fromarray(np.hstack(pair)).save(OUTPUTS / "overlay.png", optimize=True)
+        Image.fromarray(np.hstack(pair)).save(PRINTED / "overlay.png", optimize=True)
 
 
 if __name__ == "__main__":
