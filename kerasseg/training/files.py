@@ -20,6 +20,9 @@ def write_whole(path, write):
     """Calls `write(path)` with another path, and moves the complete file into place in one step.
 
     A reader finds the old file or the new one, whatever happens to this process.
+
+    Raises:
+        OSError: if the file cannot be written; the old one then stays. What `write` raises, too.
     """
     with whole(path) as temporary:
         write(temporary)

@@ -29,6 +29,9 @@ class Progress(keras.callbacks.Callback):
         run: The `Run`, which comes before it in the list of callbacks.
         draws: Whether images are drawn.
         show: A function that prints a line.
+
+    Raises:
+        OSError: if the page or an image cannot be written.
     """
 
     async_safe = True  # it does nothing between epochs

@@ -110,7 +110,7 @@ BAD = {
     f"{TRAIN} --image-size 96": "--image-size: expected 2 arguments",
     f"{TRAIN} --balance 2": "--balance: .*2",
     "train camvid --output file": "file",
-    "train camvid --output camvid": "camvid holds other files. .* Choose another folder",
+    "train camvid --output camvid": "in a folder that is read, here camvid. .* Choose a folder",
 }
 SLOW_TO_START = ("predict model.keras text.png --output new", f"{PREDICT} --tile -32")
 
