@@ -57,6 +57,7 @@ def write_sources():
 
 def make_pages():
     """Sphinx, with every warning as an error."""
+    shutil.rmtree(HTML / "_static", ignore_errors=True)  # Sphinx copies it anew, if it is not there
     words = ["-W", "--keep-going", "-q", "-b", "html", "-c", str(DOCS)]
     failed = sphinx([*words, "-d", str(BUILD / "doctrees"), str(SOURCE), str(HTML)])
     if failed:

@@ -1,5 +1,6 @@
 """Settings of Sphinx. The pages' sources are written by `generate/`; see `build.py`."""
 
+import hashlib
 import html
 import inspect
 import sys
@@ -104,6 +105,11 @@ def formula(writer, node):
 
 
 def setup(app):
+    scripts = sorted((DOCS / "generate").glob("*.py"))
+    written = hashlib.sha256(b"".join(path.read_bytes() for path in scripts)).hexdigest()
+    app.add_config_value(
+        "generated_by", written, "env"
+    )  # other scripts, other pages: read all again
     app.add_html_math_renderer("katex", (inline_formula, None), (formula, None))
     app.config.html_math_renderer_name = "katex"
     app.connect("autodoc-process-signature", signature)
