@@ -33,6 +33,9 @@ def complete(options, earlier=None):
         fill(options, {**BEFORE, **earlier["settings"]})
         return
     given = {name: value for name, value in vars(options).items() if value is not None}
+    if "epochs" in given and given.keys() & {"image_size", "patch"}:
+        fill(options, {**BEFORE, "image_size": None})  # chosen: no file is read for advice
+        return
     try:
         advice = recommend(options.folder, given)
     except (OSError, ValueError):  # `load` says what is wrong

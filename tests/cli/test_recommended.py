@@ -39,6 +39,14 @@ def test_what_is_given_stays(folder):
     assert (options.epochs, options.steps, options.turns) == (3, None, True)
 
 
+def test_no_file_is_read_for_advice_where_size_and_length_are_given(folder, monkeypatch):
+    monkeypatch.setattr("kerasseg.cli.recommended.recommend", lambda *_: pytest.fail("advice"))
+    for words in (["--patch", "64", "96"], ["--image-size", "64", "96"]):
+        options = parse(["train", str(folder), *words, "--epochs", "3"])
+        complete(options)
+        assert (options.batch_size, options.steps, options.turns) == (8, None, False)
+
+
 def test_an_earlier_run_goes_on_with_its_own_options(folder):
     options = parse(["train", str(folder), "--epochs", "70"])
     complete(options, {"settings": {"image_size": [96, 128], "batch_size": 3, "epochs": 60}})

@@ -62,7 +62,7 @@ DAMAGE = {
     zero_bytes: "it is empty",
     zero_wide: "a side of 0 pixels",
     dangling_link: "there is no such file",
-    pipe: "there is no such file",
+    pipe: "it is no regular file",
     several_frames: "it holds 3 images, expected one",
 }
 

@@ -310,4 +310,4 @@ def test_an_image_that_is_no_regular_file_is_never_opened(tmp_path):
     (source / "images" / "c.png").unlink()
     os.mkfifo(source / "images" / "c.png")
     result = convert(source, tmp_path / "out")
-    assert "there is no such file" in result.errors[0].message
+    assert "it is no regular file" in result.errors[0].message
