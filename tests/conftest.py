@@ -33,6 +33,16 @@ def same_seed_for_every_test(rng):
     rng.bit_generator.state = np.random.default_rng(0).bit_generator.state
 
 
+@pytest.fixture(autouse=True)
+def no_test_leaves_functions_uncompiled():
+    """As a quick run of a lesson or an experiment does, for its whole process."""
+    yield
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def the_collector_passes_over_what_imports_have_left():
     """Half a million objects, which would take longer after each module than many a module."""
