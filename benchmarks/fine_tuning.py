@@ -11,7 +11,6 @@ validation images after every epoch; they are the same for all.
 
 import argparse
 import time
-from types import SimpleNamespace
 
 import keras
 
@@ -20,6 +19,7 @@ from kerasseg.cli.compiling import compile_for, compiled
 from kerasseg.training.selection import sample
 
 EPOCHS = 5
+WIDTH = 1 / 8  # of the network from scratch: that of the kept street-scenes model
 RUNS = {  # the settings that differ
     "from scratch, steps of 0.002": {"start": None, "learning_rate": 2e-3},
     "from the file, steps of 0.002": {"learning_rate": 2e-3},
@@ -71,8 +71,8 @@ def main():
     parser.add_argument("--image-size", type=int, nargs=2, default=(64, 64))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = parser.parse_args()
-    known = SimpleNamespace(model="unet", width=0.25, encoder=None, encoder_weights=None)
-    known = {**vars(known), "loss": "crossentropy", "balance": 0.6, "mixed_precision": False}
+    known = {"model": "unet", "width": WIDTH, "encoder": None, "encoder_weights": None}
+    known |= {"loss": "crossentropy", "balance": 0.6, "mixed_precision": False}
     for seed in options.seeds:
         for name, changes in RUNS.items():
             data = datasets.load(

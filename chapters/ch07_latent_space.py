@@ -33,8 +33,9 @@ lesson = Chapter(
 )
 keras.utils.set_random_seed(0)
 
+most = 1000 if lesson.settings.quick else 60_000  # images
 data = datasets.load(
-    lesson.settings.dataset, target="label", batch_size=60_000, data_dir=lesson.settings.data_dir
+    lesson.settings.dataset, target="label", batch_size=most, data_dir=lesson.settings.data_dir
 )
 (train, _), (test, test_labels) = (
     next(part.as_numpy_iterator()) for part in (data.train, data.test)
