@@ -14,7 +14,7 @@
 # `bsd68/*.png` in the folder. Without them it takes the photographs that come with scikit-image. A
 # run that was killed goes on where it was.
 #
-# Takes about half an hour on two cores.
+# Its whole training has not been run yet: allow an hour on two cores.
 
 # %%
 from pathlib import Path
